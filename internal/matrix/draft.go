@@ -1,0 +1,216 @@
+package matrix
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"sync"
+)
+
+// saltField is a field of every event made here. It is covered by the content hash, goes when the event is
+// redacted, and is never shown to clients: so the hashes that outlive a message which was lawfully destroyed
+// cannot be used to try out what it said.
+const saltField = "org.despatch.salt"
+
+// SaltSize is how many random bytes go into an event.
+const SaltSize = 16
+
+// maxBuilt is the largest event that is made here, with the signature it will be sent with: one byte less
+// than the specification allows, as there are implementations that refuse an event of just 65 536 bytes.
+const maxBuilt = MaxEventSize - 1
+
+// signatureRoom is kept free in every event for the "signatures" object: a server name of up to 255 bytes, a
+// key ID, 86 bytes of signature, and the punctuation.
+const signatureRoom = 512
+
+// Draft is an event to be made.
+type Draft struct {
+	RoomID         RoomID // empty in a create event of room version 12
+	Type           string
+	StateKey       *string
+	Sender         UserID
+	Content        []byte  // a JSON object in any form
+	Redacts        EventID // of a redaction; Build puts it where the room version wants it
+	PrevEvents     []EventID
+	AuthEvents     []EventID
+	Depth          int64
+	OriginServerTS int64
+	Salt           [SaltSize]byte // random
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+// Build makes the event: canonical JSON, content hash, and reference hash, which is the event ID. Only the
+// content has to be brought into canonical form; the rest is written down in order.
+//
+// It keeps nothing of the draft's Content, and the draft may be used again.
+func (d *Draft) Build(v RoomVersion) (*Event, error) {
+	if err := d.check(v); err != nil {
+		return nil, fmt.Errorf("build %.300s event: %w", d.Type, err)
+	}
+	work := buffers.Get().(*[]byte)
+	defer buffers.Put(work)
+
+	content, err := d.appendContent((*work)[:0], v)
+	if err != nil {
+		return nil, fmt.Errorf("build %.300s event: content: %w", d.Type, err)
+	}
+	size := len(content) + 1024 + (len(d.PrevEvents)+len(d.AuthEvents))*(hashSize+4)
+	json := make([]byte, 0, size)
+
+	// First without hashes, which is what the content hash covers; then with them.
+	json = append(json, '{')
+	json = appendIDList(json, "auth_events", d.AuthEvents)
+	json = append(json, `,"content":`...)
+	contentAt := len(json)
+	json = append(json, content...)
+	contentEnd := len(json)
+	json = append(json, `,"depth":`...)
+	json = strconv.AppendInt(json, d.Depth, 10)
+	head := len(json)
+	json = d.appendTail(json, v, true)
+	if len(json)+hashesSize+signatureRoom > maxBuilt {
+		return nil, fmt.Errorf("build %s event: %d bytes are more than %d: %w",
+			d.Type, len(json)+hashesSize+signatureRoom, maxBuilt, ErrTooLarge)
+	}
+	sum := sha256.Sum256(json)
+	var hashes [hashesSize]byte
+	copy(hashes[:], hashesOpen)
+	base64.RawStdEncoding.Encode(hashes[len(hashesOpen):], sum[:])
+	copy(hashes[hashesSize-len(hashesClose):], hashesClose)
+	json = append(json, hashes[:]...)
+	copy(json[head+hashesSize:], json[head:])
+	copy(json[head:], hashes[:])
+
+	// The same with the redacted content and without salt, which is what the reference hash covers.
+	redacted := append(content, json[:contentAt]...)
+	redacted = appendRedactedContent(redacted, v, d.Type, json[contentAt:contentEnd])
+	redacted = append(redacted, json[contentEnd:head+hashesSize]...)
+	redacted = d.appendTail(redacted, v, false)
+	id := hashedID(redacted[len(content):])
+	*work = redacted
+
+	return d.event(v, id, json, json[contentAt:contentEnd]), nil
+}
+
+const (
+	hashesOpen  = `,"hashes":{"sha256":"`
+	hashesClose = `"}`
+	hashesSize  = len(hashesOpen) + hashSize + len(hashesClose)
+)
+
+// check refuses what would not be an event.
+func (d *Draft) check(v RoomVersion) error {
+	if !v.Known() {
+		return fmt.Errorf("room version %.20q is not known: %w", v, ErrInvalid)
+	}
+	if err := checkNames(d.Type, d.StateKey); err != nil {
+		return err
+	}
+	if len(d.Sender) > MaxIDSize || len(d.RoomID) > MaxIDSize || len(d.Redacts) > MaxIDSize {
+		return fmt.Errorf("sender, room_id or redacts: longer than %d bytes: %w", MaxIDSize, ErrTooLarge)
+	}
+	if len(d.PrevEvents) > MaxPrevEvents || len(d.AuthEvents) > MaxAuthEvents {
+		return fmt.Errorf("%d prev_events and %d auth_events: %w", len(d.PrevEvents), len(d.AuthEvents), ErrTooLarge)
+	}
+	if d.Sender == "" || (d.RoomID == "") != d.withoutRoom(v) {
+		return fmt.Errorf("no sender, or a room_id where none may be, or none where one must be: %w", ErrInvalid)
+	}
+	if d.Redacts != "" && d.Type != TypeRedaction {
+		return fmt.Errorf("redacts in an event that is no redaction: %w", ErrInvalid)
+	}
+	if d.Depth < 0 || d.Depth > 1<<53-1 || d.OriginServerTS < 0 || d.OriginServerTS > 1<<53-1 {
+		return fmt.Errorf("depth or origin_server_ts is out of range: %w", ErrInvalid)
+	}
+	return nil
+}
+
+// withoutRoom reports whether the event is one that makes its room's ID.
+func (d *Draft) withoutRoom(v RoomVersion) bool {
+	return v.HashedRoomID() && d.Type == TypeCreate && d.StateKey != nil && *d.StateKey == ""
+}
+
+// appendContent appends the content in canonical form.
+func (d *Draft) appendContent(dst []byte, v RoomVersion) ([]byte, error) {
+	content, err := Canonical(dst, d.Content)
+	if err != nil {
+		return dst, err
+	}
+	if content[len(dst)] != '{' {
+		return dst, fmt.Errorf("not an object: %w", ErrBadJSON)
+	}
+	if d.Type == TypeRedaction && v.RedactsInContent() && d.Redacts != "" {
+		return append(dst, with(content[len(dst):], "redacts", AppendString(nil, d.Redacts))...), nil
+	}
+	return content, nil
+}
+
+// appendTail appends the fields that come after hashes, and the closing brace.
+func (d *Draft) appendTail(dst []byte, v RoomVersion, whole bool) []byte {
+	if whole {
+		dst = append(dst, `,"`+saltField+`":"`...)
+		dst = base64.RawURLEncoding.AppendEncode(dst, d.Salt[:])
+		dst = append(dst, '"')
+	}
+	dst = append(dst, `,"origin_server_ts":`...)
+	dst = strconv.AppendInt(dst, d.OriginServerTS, 10)
+	dst = append(dst, ',')
+	dst = appendIDList(dst, "prev_events", d.PrevEvents)
+	if whole && d.Redacts != "" && !v.RedactsInContent() {
+		dst = append(dst, `,"redacts":`...)
+		dst = AppendString(dst, d.Redacts)
+	}
+	if d.RoomID != "" {
+		dst = append(dst, `,"room_id":`...)
+		dst = AppendString(dst, d.RoomID)
+	}
+	dst = append(dst, `,"sender":`...)
+	dst = AppendString(dst, d.Sender)
+	if d.StateKey != nil {
+		dst = append(dst, `,"state_key":`...)
+		dst = AppendString(dst, *d.StateKey)
+	}
+	dst = append(dst, `,"type":`...)
+	dst = AppendString(dst, d.Type)
+	return append(dst, '}')
+}
+
+func appendIDList(dst []byte, name string, ids []EventID) []byte {
+	dst = append(dst, '"')
+	dst = append(dst, name...)
+	dst = append(dst, `":[`...)
+	for i, id := range ids {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendString(dst, id)
+	}
+	return append(dst, ']')
+}
+
+// event is the finished event. Its lists are copies, so that the draft can be used again.
+func (d *Draft) event(v RoomVersion, id EventID, json, content []byte) *Event {
+	ids := make([]EventID, 0, len(d.AuthEvents)+len(d.PrevEvents))
+	ids = append(append(ids, d.AuthEvents...), d.PrevEvents...)
+	n := len(d.AuthEvents)
+	e := &Event{
+		Version: v, ID: id, RoomID: d.RoomID, Type: d.Type, Sender: d.Sender,
+		Depth: d.Depth, OriginServerTS: d.OriginServerTS,
+		AuthEvents: ids[:n:n], PrevEvents: ids[n:], Content: content, JSON: json,
+	}
+	if d.StateKey != nil {
+		e.stateKey = *d.StateKey
+		e.StateKey = &e.stateKey
+	}
+	if d.withoutRoom(v) {
+		e.RoomID = RoomID("!" + id[1:])
+	}
+	if d.Type == TypeRedaction {
+		e.Redacts = d.Redacts
+		if s, ok := LookupString(content, "redacts"); ok && v.RedactsInContent() {
+			e.Redacts = EventID(s)
+		}
+	}
+	return e
+}
