@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,9 +12,14 @@ import (
 // Tiles reads stored full tiles.
 type Tiles interface {
 	// Tile returns the TileSize bytes of the full tile n of a level, which the caller will not change.
-	// It fails if the tile is not stored.
+	// It fails with [ErrNoTile] if the tile is not stored.
 	Tile(level int, n int64) ([]byte, error)
 }
+
+// ErrNoTile says that a tile is not stored.
+var ErrNoTile = errors.New("no such tile")
+
+var errTileSize = errors.New("tile has the wrong size")
 
 // TilesFunc is a function that implements [Tiles].
 type TilesFunc func(level int, n int64) ([]byte, error)
@@ -26,7 +32,7 @@ func fullTile(tiles Tiles, level int, n int64) ([]byte, error) {
 		return nil, fmt.Errorf("read tile %d/%d: %w", level, n, err)
 	}
 	if len(data) != TileSize {
-		return nil, fmt.Errorf("read tile %d/%d: %d bytes, want %d", level, n, len(data), TileSize)
+		return nil, fmt.Errorf("read tile %d/%d: %d bytes: %w", level, n, len(data), errTileSize)
 	}
 	return data, nil
 }

@@ -2,7 +2,6 @@ package record
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -19,7 +18,7 @@ type memTiles map[[2]int64][]byte
 func (m memTiles) Tile(level int, n int64) ([]byte, error) {
 	d, ok := m[[2]int64{int64(level), n}]
 	if !ok {
-		return nil, errors.New("no such tile")
+		return nil, ErrNoTile
 	}
 	return d, nil
 }
