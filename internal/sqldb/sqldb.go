@@ -373,8 +373,16 @@ func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	return t.tx.QueryRowContext(ctx, query, args...)
 }
 
-// Commit makes the transaction durable.
-func (t *Tx) Commit() error { return t.tx.Commit() }
+// Commit makes the transaction durable. If it fails on SQLite the transaction is undone; on
+// PostgreSQL it may have happened all the same, if the connection broke.
+func (t *Tx) Commit() error {
+	err := t.tx.Commit()
+	if err != nil && t.pool.dialect == SQLite {
+		// A COMMIT that failed for want of space leaves the transaction open on the connection.
+		t.pool.db.Exec("ROLLBACK")
+	}
+	return err
+}
 
 // Rollback undoes the transaction. After Commit it does nothing.
 func (t *Tx) Rollback() error { return t.tx.Rollback() }
