@@ -67,7 +67,7 @@ func (b *Batch) Append(e Entry) (pos int64) {
 	s.next++
 	b.b.entries = append(b.b.entries, row)
 	b.b.scopes = append(b.b.scopes, s)
-	b.b.out = append(b.b.out, Committed{Entry: e, Pos: pos, Seq: row.Seq, Time: row.Time})
+	b.b.out = append(b.b.out, Committed{Entry: e, ScopeID: s.id, Pos: pos, Seq: row.Seq, Time: row.Time})
 	return pos
 }
 
@@ -146,9 +146,13 @@ func (r *Recorder) flush(ctx context.Context, b *batch, end int) error {
 	if b.inserted >= end {
 		return nil
 	}
-	err := store.InsertEntries(ctx, b.tx, b.entries[b.inserted:end])
+	start := b.inserted
 	b.inserted = end
 	b.wrote = true
+	err := store.InsertEntries(ctx, b.tx, b.entries[start:end])
+	if err == nil && r.opt.Project != nil {
+		err = r.opt.Project(ctx, b.tx, b.out[start:end])
+	}
 	return err
 }
 
@@ -356,7 +360,7 @@ func (r *Recorder) catchUp() (moved bool, err error) {
 		var missed []Committed
 		err = store.Entries(ctx, q, old, head.Size, func(e *store.Entry) error {
 			s, err := store.ScopeByID(ctx, q, e.Scope)
-			missed = append(missed, Committed{Pos: e.Pos, Seq: e.Seq, Time: e.Time,
+			missed = append(missed, Committed{ScopeID: e.Scope, Pos: e.Pos, Seq: e.Seq, Time: e.Time,
 				Entry: Entry{Scope: s.Name, Kind: e.Kind, Body: e.Body, Ref: e.Ref, Class: e.Class, Sender: e.Sender}})
 			return err
 		})

@@ -47,6 +47,7 @@ type Entry struct {
 // Committed is an entry that is on the record.
 type Committed struct {
 	Entry
+	ScopeID int64 // the scope's row
 	Pos  int64
 	Seq  int64
 	Time int64
@@ -59,6 +60,10 @@ type Options struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 	Rand   io.Reader // nil means crypto/rand
+
+	// Project, if set, brings the projections up to entries that have just been inserted, in the same
+	// transaction. It must not depend on anything but the database and the entries.
+	Project func(context.Context, *sqldb.Tx, []Committed) error
 
 	// Published is called by the writer after each commit, before those who wait are answered. It
 	// must not block. The slice is its to keep. Live is nil for entries whose commit was in doubt.

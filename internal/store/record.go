@@ -281,4 +281,4 @@ func KeepCheckpoint(ctx context.Context, tx *sqldb.Tx, size, time int64, note []
 }
 
 // WriteStatements are those that every batch runs; the recorder has them prepared beforehand.
-var WriteStatements = []string{insertEntry, advanceHead}
+var WriteStatements = []string{insertEntry, advanceHead, insertTxn}
