@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -254,10 +255,18 @@ func (c *canonicalizer) sort(dst []byte, members []member) *JSONError {
 // compared unless there are escapes among them.
 func compareNames(buf []byte, a, b member) int {
 	x, y := buf[a.name:a.nameEnd], buf[b.name:b.nameEnd]
-	if a.escaped || b.escaped {
-		x, y = unescape(nil, x), unescape(nil, y)
+	if !a.escaped && !b.escaped {
+		return bytes.Compare(x, y)
 	}
-	return bytes.Compare(x, y)
+	for len(x) > 0 && len(y) > 0 {
+		var p, q byte
+		p, x = nextByte(x)
+		q, y = nextByte(y)
+		if p != q {
+			return cmp.Compare(p, q)
+		}
+	}
+	return cmp.Compare(len(x), len(y))
 }
 
 // number copies an integer within [-(2^53)+1, 2^53-1].
@@ -281,7 +290,7 @@ func (c *canonicalizer) number(dst []byte) ([]byte, *JSONError) {
 		return dst, c.notJSON("a number with a leading zero")
 	case c.pos < len(c.src) && (c.src[c.pos] == '.' || c.src[c.pos]|0x20 == 'e'):
 		return dst, c.badJSON("a number with a fraction or an exponent, where only integers may be,")
-	case n > 1<<53-1:
+	case n > maxInt:
 		return dst, c.badJSON("an integer beyond 2^53-1")
 	case n == 0:
 		return append(dst, '0'), nil

@@ -91,37 +91,35 @@ func (d *Draft) Build(v RoomVersion) (*Event, error) {
 	id := hashedID(redacted[len(content):])
 	*work = redacted
 
-	return d.event(v, id, json, json[contentAt:contentEnd]), nil
+	e := d.event(v, id, json, json[contentAt:contentEnd])
+	if err := e.check(d.RoomID != ""); err != nil {
+		return nil, fmt.Errorf("build %.300s event: %w", d.Type, err)
+	}
+	return e, nil
 }
 
 const (
+	maxInt = 1<<53 - 1 // in canonical JSON
+
 	hashesOpen  = `,"hashes":{"sha256":"`
 	hashesClose = `"}`
 	hashesSize  = len(hashesOpen) + hashSize + len(hashesClose)
 )
 
-// check refuses what would not be an event.
+// check refuses what could not be written down; the event itself is checked as any other.
 func (d *Draft) check(v RoomVersion) error {
-	if !v.Known() {
+	switch {
+	case !v.Known():
 		return fmt.Errorf("room version %.20q is not known: %w", v, ErrInvalid)
-	}
-	if err := checkNames(d.Type, d.StateKey); err != nil {
-		return err
-	}
-	if len(d.Sender) > MaxIDSize || len(d.RoomID) > MaxIDSize || len(d.Redacts) > MaxIDSize {
-		return fmt.Errorf("sender, room_id or redacts: longer than %d bytes: %w", MaxIDSize, ErrTooLarge)
-	}
-	if len(d.PrevEvents) > MaxPrevEvents || len(d.AuthEvents) > MaxAuthEvents {
-		return fmt.Errorf("%d prev_events and %d auth_events: %w", len(d.PrevEvents), len(d.AuthEvents), ErrTooLarge)
-	}
-	if d.Sender == "" || (d.RoomID == "") != d.withoutRoom(v) {
-		return fmt.Errorf("no sender, or a room_id where none may be, or none where one must be: %w", ErrInvalid)
-	}
-	if d.Redacts != "" && d.Type != TypeRedaction {
+	case d.Depth > maxInt || d.OriginServerTS > maxInt || d.OriginServerTS < 0:
+		return fmt.Errorf("depth or origin_server_ts is out of range: %w", ErrInvalid)
+	case d.Redacts != "" && d.Type != TypeRedaction:
 		return fmt.Errorf("redacts in an event that is no redaction: %w", ErrInvalid)
 	}
-	if d.Depth < 0 || d.Depth > 1<<53-1 || d.OriginServerTS < 0 || d.OriginServerTS > 1<<53-1 {
-		return fmt.Errorf("depth or origin_server_ts is out of range: %w", ErrInvalid)
+	if d.Redacts != "" {
+		if _, err := ParseEventID(string(d.Redacts)); err != nil {
+			return fmt.Errorf("redacts: %w", err)
+		}
 	}
 	return nil
 }

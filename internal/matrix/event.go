@@ -64,67 +64,52 @@ func ParseStored(v RoomVersion, id EventID, json []byte) (*Event, error) {
 	return e, nil
 }
 
-// read fills in the fields of e from e.JSON. What it refuses is what would leave a field without meaning.
+// read fills in the fields of e from e.JSON. It refuses fields of the wrong type, and events that lack what no
+// event lacks; the rest of what has to be there is for check to miss.
 func (e *Event) read() error {
 	var auth, prev, redacts []byte
-	var have int
 	m := members(e.JSON)
 	for m.next() {
-		var ok bool
+		ok := true
 		switch string(m.name) {
 		case "type":
 			e.Type, ok = aliasString(m.value)
-			have |= 1
 		case "sender":
-			var s string
-			s, ok = aliasString(m.value)
-			e.Sender = UserID(s)
-			have |= 2
-		case "content":
-			e.Content, ok = m.value, m.value[0] == '{'
-			have |= 4
-		case "origin_server_ts":
-			e.OriginServerTS, ok = Int(m.value)
-			have |= 8
-		case "depth":
-			e.Depth, ok = Int(m.value)
-			have |= 16
-		case "auth_events":
-			auth, ok = m.value, m.value[0] == '['
-			have |= 32
-		case "prev_events":
-			prev, ok = m.value, m.value[0] == '['
-			have |= 64
+			ok = aliasID(&e.Sender, m.value)
 		case "room_id":
-			var s string
-			s, ok = aliasString(m.value)
-			e.RoomID = RoomID(s)
+			ok = aliasID(&e.RoomID, m.value)
 		case "state_key":
 			e.stateKey, ok = aliasString(m.value)
 			e.StateKey = &e.stateKey
+		case "content":
+			e.Content, ok = m.value, m.value[0] == '{'
+		case "origin_server_ts":
+			e.OriginServerTS, ok = Int(m.value)
+		case "depth":
+			e.Depth, ok = Int(m.value)
+		case "auth_events":
+			auth, ok = m.value, m.value[0] == '['
+		case "prev_events":
+			prev, ok = m.value, m.value[0] == '['
 		case "redacts":
-			redacts, ok = m.value, true // an ordinary member from version 11 on
-		default:
-			ok = true
+			redacts = m.value // of any type: from version 11 on it has no meaning here
 		}
 		if !ok {
 			return fmt.Errorf("%s is not of its type: %w", m.name, ErrBadJSON)
 		}
 	}
-	if m.pos != len(m.obj)-1 {
+	if m.pos != len(e.JSON)-1 || e.JSON[m.pos] != '}' {
 		return fmt.Errorf("not an object: %w", ErrBadJSON)
 	}
-	if have != 127 {
-		return fmt.Errorf("%s is missing: %w", required[trailingOnes(have)], ErrBadJSON)
+	if e.Sender == "" || e.Content == nil || auth == nil || prev == nil {
+		return fmt.Errorf("sender, content, auth_events or prev_events is missing: %w", ErrBadJSON)
 	}
-	ids := make([]EventID, 0, (len(auth)+len(prev))/(len(`"$",`)+hashSize)+2)
-	var err error
-	if ids, err = appendIDs(ids, auth); err != nil {
-		return fmt.Errorf("auth_events: %w", err)
-	}
+	ids := make([]EventID, 0, (len(auth)+len(prev))/(hashSize+len(`"$",`))+2)
+	ids, ok1 := appendIDs(ids, auth)
 	n := len(ids)
-	if ids, err = appendIDs(ids, prev); err != nil {
-		return fmt.Errorf("prev_events: %w", err)
+	ids, ok2 := appendIDs(ids, prev)
+	if !ok1 || !ok2 {
+		return fmt.Errorf("auth_events or prev_events has something other than event IDs: %w", ErrBadJSON)
 	}
 	e.AuthEvents, e.PrevEvents = ids[:n:n], ids[n:]
 
@@ -132,8 +117,7 @@ func (e *Event) read() error {
 		if e.Version.RedactsInContent() {
 			redacts = Lookup(e.Content, "redacts")
 		}
-		s, _ := aliasString(redacts)
-		e.Redacts = EventID(s)
+		aliasID(&e.Redacts, redacts)
 	}
 	if e.RoomID == "" && e.ID != "" && e.Version.HashedRoomID() && e.Is(TypeCreate, "") {
 		e.RoomID = RoomID("!" + e.ID[1:])
@@ -141,29 +125,23 @@ func (e *Event) read() error {
 	return nil
 }
 
-var required = [...]string{"type", "sender", "content", "origin_server_ts", "depth", "auth_events", "prev_events"}
-
-func trailingOnes(bits int) (n int) {
-	for bits&1 == 1 {
-		bits >>= 1
-		n++
-	}
-	return n
+// aliasID is [aliasString] for an identifier.
+func aliasID[ID ~string](id *ID, raw []byte) bool {
+	s, ok := aliasString(raw)
+	*id = ID(s)
+	return ok
 }
 
-func appendIDs(ids []EventID, array []byte) ([]EventID, error) {
-	ok := true
+func appendIDs(ids []EventID, array []byte) (_ []EventID, ok bool) {
+	ok = true
 	Elements(array, func(value []byte) bool {
-		var s string
-		if s, ok = aliasString(value); ok {
-			ids = append(ids, EventID(s))
+		var id EventID
+		if ok = aliasID(&id, value); ok {
+			ids = append(ids, id)
 		}
 		return ok
 	})
-	if !ok {
-		return nil, fmt.Errorf("has something other than an event ID: %w", ErrBadJSON)
-	}
-	return ids, nil
+	return ids, ok
 }
 
 // Parse reads an event that another server sent, in the federation format, and checks all that can be checked
@@ -219,8 +197,13 @@ func parseChecked(v RoomVersion, json []byte) ([]byte, error) {
 func newEvent(v RoomVersion, canonical []byte) (*Event, error) {
 	e := &Event{Version: v, JSON: canonical, ID: referenceID(v, canonical)}
 	err := e.read()
+	for _, name := range []string{"type", "depth", "origin_server_ts"} {
+		if err == nil && Lookup(canonical, name) == nil {
+			err = fmt.Errorf("%s is missing: %w", name, ErrBadJSON)
+		}
+	}
 	if err == nil {
-		err = e.check()
+		err = e.check(Lookup(canonical, "room_id") != nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", e.ID, err)
@@ -228,15 +211,21 @@ func newEvent(v RoomVersion, canonical []byte) (*Event, error) {
 	return e, nil
 }
 
-// check applies the limits and grammars of an event's fields.
-func (e *Event) check() error {
-	if err := checkNames(e.Type, e.StateKey); err != nil {
-		return err
+// check applies the limits and grammars of an event's fields. hasRoom is whether it has a room_id, other than
+// by its own hash.
+func (e *Event) check(hasRoom bool) error {
+	if len(e.Type) > MaxIDSize {
+		return fmt.Errorf("type: longer than %d bytes: %w", MaxIDSize, ErrTooLarge)
+	}
+	if len(e.stateKey) > MaxIDSize {
+		return fmt.Errorf("state_key: longer than %d bytes: %w", MaxIDSize, ErrTooLarge)
+	}
+	if !utf8.ValidString(e.Type) || !utf8.ValidString(e.stateKey) {
+		return fmt.Errorf("type or state_key: not UTF-8: %w", ErrInvalid)
 	}
 	if _, err := ParseUserID(string(e.Sender)); err != nil {
 		return fmt.Errorf("sender: %w", err)
 	}
-	hasRoom := Lookup(e.JSON, "room_id") != nil
 	switch room, err := ParseRoomID(string(e.RoomID)); {
 	case e.Version.HashedRoomID() && e.Is(TypeCreate, ""):
 		if hasRoom {
@@ -261,19 +250,6 @@ func (e *Event) check() error {
 				return err
 			}
 		}
-	}
-	return nil
-}
-
-func checkNames(typ string, stateKey *string) error {
-	if len(typ) > MaxIDSize {
-		return fmt.Errorf("type: longer than %d bytes: %w", MaxIDSize, ErrTooLarge)
-	}
-	if stateKey != nil && len(*stateKey) > MaxIDSize {
-		return fmt.Errorf("state_key: longer than %d bytes: %w", MaxIDSize, ErrTooLarge)
-	}
-	if !utf8.ValidString(typ) || stateKey != nil && !utf8.ValidString(*stateKey) {
-		return fmt.Errorf("type or state_key: not UTF-8: %w", ErrInvalid)
 	}
 	return nil
 }

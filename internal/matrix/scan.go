@@ -196,33 +196,39 @@ func valueEnd(b []byte, i int) int {
 func unescape(dst, s []byte) []byte {
 	for {
 		i := bytes.IndexByte(s, '\\')
-		if i < 0 || i+1 >= len(s) {
+		if i < 0 {
 			return append(dst, s...)
 		}
 		dst = append(dst, s[:i]...)
-		n := 2
-		switch b := s[i+1]; b {
-		case 'b':
-			dst = append(dst, '\b')
-		case 't':
-			dst = append(dst, '\t')
-		case 'n':
-			dst = append(dst, '\n')
-		case 'f':
-			dst = append(dst, '\f')
-		case 'r':
-			dst = append(dst, '\r')
-		case 'u':
-			r, ok := hex4(s[i:])
-			if ok {
-				n = 6
-			}
-			dst = append(dst, byte(r)) // only control characters have this form
-		default:
-			dst = append(dst, b)
-		}
-		s = s[i+n:]
+		var b byte
+		b, s = nextByte(s[i:])
+		dst = append(dst, b)
 	}
+}
+
+// nextByte decodes the first byte of what stands between the quotes of a canonical string, which is not empty.
+// In canonical strings only ASCII is ever escaped.
+func nextByte(s []byte) (b byte, rest []byte) {
+	if s[0] != '\\' || len(s) == 1 {
+		return s[0], s[1:]
+	}
+	switch s[1] {
+	case 'b':
+		return '\b', s[2:]
+	case 't':
+		return '\t', s[2:]
+	case 'n':
+		return '\n', s[2:]
+	case 'f':
+		return '\f', s[2:]
+	case 'r':
+		return '\r', s[2:]
+	case 'u':
+		if r, ok := hex4(s); ok {
+			return byte(r), s[6:]
+		}
+	}
+	return s[1], s[2:]
 }
 
 // alias returns b as a string without copying it. It may only be used where b is never written to again, as
