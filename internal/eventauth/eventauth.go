@@ -58,7 +58,7 @@ func Allowed(ev *matrix.Event, st State) error {
 	}
 	create := st.Event(matrix.TypeCreate, "")
 	switch {
-	case v.HashedRoomID() && (create == nil || ev.RoomID.CreateEvent() != create.ID):
+	case v.HashedRoomID() && (create == nil || create.RoomID != ev.RoomID):
 		return &Rejection{"2", "the room ID is not that of the room's create event"}
 	case create == nil:
 		return &Rejection{"2.4", "the room has no create event"}

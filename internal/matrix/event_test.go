@@ -19,32 +19,6 @@ func draft() *Draft {
 	}
 }
 
-func TestBuildParses(t *testing.T) {
-	for _, v := range []RoomVersion{V10, V11, V12} {
-		d := draft()
-		if v == V12 {
-			d.RoomID = "!AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-		}
-		built, err := d.Build(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if canonical, err := Canonical(nil, built.JSON); err != nil || !bytes.Equal(canonical, built.JSON) {
-			t.Errorf("built event is not canonical: %s (%v)", built.JSON, err)
-		}
-		parsed, err := Parse(v, built.JSON)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if parsed.ID != built.ID {
-			t.Errorf("version %s: ID as parsed %s, as built %s", v, parsed.ID, built.ID)
-		}
-		if !json.Valid(built.AppendClient(nil, ClientFormat{Position: 7, TransactionID: "x"})) {
-			t.Errorf("client format is not JSON: %s", built.AppendClient(nil, ClientFormat{}))
-		}
-	}
-}
-
 func BenchmarkBuild(b *testing.B) {
 	d := draft()
 	b.ReportAllocs()
