@@ -56,8 +56,7 @@ func (d *Draft) Build(v RoomVersion) (*Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build %.300s event: content: %w", d.Type, err)
 	}
-	size := len(content) + 1024 + (len(d.PrevEvents)+len(d.AuthEvents))*(hashSize+4)
-	json := make([]byte, 0, size)
+	json := make([]byte, 0, len(content)+d.sizeAround())
 
 	// First without hashes, which is what the content hash covers; then with them.
 	json = append(json, '{')
@@ -122,6 +121,15 @@ func (d *Draft) check(v RoomVersion) error {
 		}
 	}
 	return nil
+}
+
+// sizeAround is how many bytes there will be beside the content, give or take a few for escapes.
+func (d *Draft) sizeAround() int {
+	n := 330 + len(d.RoomID) + len(d.Sender) + len(d.Type) + (len(d.PrevEvents)+len(d.AuthEvents))*(hashSize+len(`"$",`))
+	if d.StateKey != nil {
+		n += len(*d.StateKey)
+	}
+	return n
 }
 
 // withoutRoom reports whether the event is one that makes its room's ID.

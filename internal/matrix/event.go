@@ -11,8 +11,9 @@ import (
 
 // Event is a persistent data unit: an event as servers hash, sign and keep it.
 //
-// JSON is the truth and the other fields are read from it; most share its memory. Nothing in an Event may be
-// changed once it has been made, and an Event may be shared between goroutines.
+// JSON is the truth and the other fields are read from it. Most share its memory, so that a string kept for long,
+// such as a sender as the key of a map, keeps the whole event: clone it. Nothing in an Event may be changed once it
+// has been made, and an Event may be shared between goroutines.
 type Event struct {
 	Version        RoomVersion
 	ID             EventID
