@@ -684,3 +684,19 @@ func BenchmarkAuthEvents(b *testing.B) {
 		}
 	}
 }
+
+func TestWords(t *testing.T) {
+	w := newWorld(t, matrix.V12, levels, "", createContent(matrix.V12))
+	for _, test := range []struct{ sender, typ, stateKey, content, want string }{
+		{carol, "m.room.name", "", `{}`, "authorization rule 8: the sender's power level 0 is below 25, which m.room.name needs"},
+		{bob, "m.room.member", alice, `{"membership":"ban"}`, "authorization rule 5.6.3: the sender's power level 50 is not above that of @alice:despatch.example, infinite"},
+	} {
+		if err := Allowed(w.event(test.sender, test.typ, test.stateKey, test.content), w.state); err == nil || err.Error() != test.want {
+			t.Errorf("%s by %s: %v, want %s", test.typ, test.sender, err, test.want)
+		}
+	}
+	p, err := w.state.PowerLevels()
+	if err != nil || p.NotificationLevel("room") != 50 || p.NotificationLevel("more") != 50 {
+		t.Errorf("notification levels %+v, %v; want 50", p, err)
+	}
+}
