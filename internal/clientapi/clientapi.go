@@ -1,0 +1,167 @@
+// Package clientapi is the Matrix client-server API, version 1.19, as far as it makes sense on a server
+// whose conversations are on the record. One table has the routes, a file each the chapters of the
+// specification.
+//
+// It has no rules and no SQL of its own: it reads requests, asks the services, and writes answers.
+package clientapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"despatch/internal/eventauth"
+	"despatch/internal/httpd"
+	"despatch/internal/identity"
+	"despatch/internal/matrix"
+	"despatch/internal/recorder"
+	"despatch/internal/room"
+	"despatch/internal/sqldb"
+	"despatch/internal/stream"
+)
+
+// Server answers the client-server API. Its fields are set before [Server.Handler] is called.
+type Server struct {
+	Name     matrix.ServerName
+	BaseURL  string // what .well-known tells clients; "" for the address they already use
+	DB       *sqldb.DB
+	Rec      *recorder.Recorder
+	Identity *identity.Service
+	Rooms    *room.Service
+	Hub      *stream.Hub
+	HTTP     *httpd.Adapter
+	Proxies  []netip.Prefix // whose X-Forwarded-For is believed
+	Now      func() time.Time
+	Log      *slog.Logger
+
+	sync *stream.Syncer
+}
+
+// session is who is asking.
+type session = *identity.Session
+
+func (s *Server) caller(r *http.Request) (session, error) {
+	token := httpd.AccessToken(r)
+	if token == "" {
+		return nil, httpd.MissingToken()
+	}
+	return s.Identity.Authenticate(r.Context(), token)
+}
+
+// Handler returns the API, to be mounted at /_matrix/ and /.well-known/matrix/.
+func (s *Server) Handler() http.Handler {
+	s.sync = &stream.Syncer{Hub: s.Hub, DB: s.DB, Now: s.Now}
+	mux := http.NewServeMux()
+	for _, rt := range s.routes() {
+		for _, path := range rt.paths {
+			mux.Handle(rt.method+" "+path, rt.handler)
+		}
+	}
+	mux.Handle("/_matrix/", httpd.NoRoute(s.HTTP, mux))
+	return httpd.CORS(mux)
+}
+
+// refusal turns what a service refuses into the error that a client is shown.
+func refusal(err error) error {
+	var shown *httpd.Error
+	var refused *room.Refused
+	var rejected *eventauth.Rejection
+	switch {
+	case err == nil || errors.As(err, &shown):
+		return err
+	case errors.As(err, &refused):
+		return httpd.Forbidden("%s", refused.Reason)
+	case errors.As(err, &rejected):
+		return httpd.Forbidden("%s", rejected.Reason)
+	case errors.Is(err, room.ErrNotFound):
+		return httpd.NotFound("There is nothing like that here, or you may not see it.")
+	case errors.Is(err, room.ErrLimit):
+		return httpd.Errorf(http.StatusBadRequest, "M_LIMIT_EXCEEDED", "%s", err)
+	case errors.Is(err, matrix.ErrTooLarge):
+		return httpd.TooLarge("%s", err)
+	case errors.Is(err, matrix.ErrNotJSON):
+		return httpd.NotJSON("%s", err)
+	case errors.Is(err, matrix.ErrBadJSON):
+		return httpd.BadJSON("%s", err)
+	case errors.Is(err, matrix.ErrInvalid):
+		return httpd.InvalidParam("%s", err)
+	case errors.Is(err, stream.ErrToken):
+		return httpd.InvalidParam("%s", err)
+	}
+	return err
+}
+
+// Explain gives errors of the record and the database words that a person can act on. It is the
+// adapter's Explain.
+func Explain(err error) *httpd.Error {
+	switch {
+	case errors.Is(err, recorder.ErrUnavailable), sqldb.IsUnavailable(err):
+		return httpd.Unavailable("This cannot be put on the record just now: %s. Nothing was sent; please try again.", sqldb.Reason(err))
+	case errors.Is(err, recorder.ErrClosed):
+		return httpd.Unavailable("The server is stopping. Nothing was sent; please try again.")
+	}
+	return nil
+}
+
+// joined returns the room of a request if the caller is in it.
+func (s *Server) joined(r *http.Request, x session) (stream.RoomInfo, error) {
+	id, err := roomID(r)
+	if err != nil {
+		return stream.RoomInfo{}, err
+	}
+	info, ok := s.Hub.Room(id)
+	if state, _ := s.Hub.Membership(id, x.User); !ok || state != "join" {
+		return info, httpd.Forbidden("You are not in this conversation.")
+	}
+	return info, nil
+}
+
+// readable returns the room of a request and the part of its history that the caller may read.
+func (s *Server) readable(r *http.Request, x session) (info stream.RoomInfo, from, to int64, err error) {
+	id, err := roomID(r)
+	if err != nil {
+		return info, 0, 0, err
+	}
+	info, ok := s.Hub.Room(id)
+	if ok {
+		from, to, err = s.Hub.Visible(r.Context(), s.DB.Reader(), id, x.User)
+	}
+	if err == nil && to == 0 {
+		err = httpd.Forbidden("You are not in this conversation.")
+	}
+	return info, from, to, err
+}
+
+func roomID(r *http.Request) (matrix.RoomID, error) {
+	id, err := matrix.ParseRoomID(r.PathValue("roomID"))
+	return id, refusal(err)
+}
+
+func userID(r *http.Request) (matrix.UserID, error) {
+	id, err := matrix.ParseUserID(r.PathValue("userID"))
+	return id, refusal(err)
+}
+
+// self returns the user of a request's path if that is the caller.
+func self(r *http.Request, x session) (matrix.UserID, error) {
+	id, err := userID(r)
+	if err == nil && id != x.User {
+		err = httpd.Forbidden("You can see and change only what is your own.")
+	}
+	return id, err
+}
+
+// profile is how the services show somebody.
+func Profile(people *identity.Service) func(context.Context, matrix.UserID) (room.Profile, error) {
+	return func(ctx context.Context, id matrix.UserID) (room.Profile, error) {
+		p, err := people.Person(ctx, id)
+		var shown *httpd.Error
+		if errors.As(err, &shown) && shown.Status == http.StatusNotFound || err == nil && p.Disabled != 0 {
+			return room.Profile{}, room.ErrNotFound
+		}
+		return room.Profile{Name: p.Name, Avatar: p.Avatar}, err
+	}
+}

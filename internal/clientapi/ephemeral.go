@@ -1,0 +1,137 @@
+package clientapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"despatch/internal/httpd"
+	"despatch/internal/matrix"
+	"despatch/internal/recorder"
+	"despatch/internal/store"
+	"despatch/internal/stream"
+)
+
+type typingRequest struct {
+	Typing  bool  `json:"typing"`
+	Timeout int64 `json:"timeout"`
+}
+
+// typing implements "PUT /rooms/{roomId}/typing/{userId}".
+func (s *Server) typing(r *http.Request, x session, req *typingRequest) (*httpd.None, error) {
+	if _, err := self(r, x); err != nil {
+		return nil, err
+	}
+	info, err := s.joined(r, x)
+	if err != nil {
+		return nil, err
+	}
+	timeout := 30 * time.Second
+	if req.Timeout > 0 {
+		timeout = min(time.Duration(min(req.Timeout, 1<<30))*time.Millisecond, 2*time.Minute)
+	}
+	s.Hub.SetTyping(info.ID, x.User, req.Typing, timeout)
+	return &httpd.None{}, nil
+}
+
+type receiptRequest struct {
+	ThreadID string `json:"thread_id"`
+}
+
+// receipt implements "POST /rooms/{roomId}/receipt/{receiptType}/{eventId}".
+func (s *Server) receipt(r *http.Request, x session, req *receiptRequest) (*httpd.None, error) {
+	info, err := s.joined(r, x)
+	if err != nil {
+		return nil, err
+	}
+	typ := r.PathValue("receiptType")
+	switch typ {
+	case "m.read", "m.read.private":
+	case "m.fully_read":
+		if req.ThreadID != "" {
+			return nil, httpd.InvalidParam("m.fully_read has no threads.")
+		}
+	default:
+		return nil, httpd.InvalidParam("There is no receipt %q.", typ)
+	}
+	if len(req.ThreadID) > matrix.MaxIDSize {
+		return nil, httpd.InvalidParam("thread_id is too long.")
+	}
+	return &httpd.None{}, s.read(r.Context(), info, x.User, typ, req.ThreadID, matrix.EventID(r.PathValue("eventID")))
+}
+
+type readMarkersRequest struct {
+	FullyRead   matrix.EventID `json:"m.fully_read"`
+	Read        matrix.EventID `json:"m.read"`
+	ReadPrivate matrix.EventID `json:"m.read.private"`
+}
+
+// readMarkers implements "POST /rooms/{roomId}/read_markers".
+func (s *Server) readMarkers(r *http.Request, x session, req *readMarkersRequest) (*httpd.None, error) {
+	info, err := s.joined(r, x)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range []struct {
+		typ string
+		id  matrix.EventID
+	}{{"m.fully_read", req.FullyRead}, {"m.read", req.Read}, {"m.read.private", req.ReadPrivate}} {
+		if m.id == "" {
+			continue
+		}
+		if err := s.read(r.Context(), info, x.User, m.typ, "", m.id); err != nil {
+			return nil, err
+		}
+	}
+	return &httpd.None{}, nil
+}
+
+// read stores how far somebody has read. Receipts are not on the record.
+func (s *Server) read(ctx context.Context, info stream.RoomInfo, who matrix.UserID, typ, thread string, id matrix.EventID) error {
+	ref, ok := store.EventRef(id)
+	if !ok {
+		return httpd.InvalidParam("There is no message %q.", id)
+	}
+	row, scope, err := store.EventByRef(ctx, s.DB.Reader(), ref)
+	if err == store.ErrNotFound || err == nil && scope != info.Scope {
+		return httpd.NotFound("There is no such message in this conversation.")
+	} else if err != nil {
+		return err
+	}
+	return s.Rec.Do(ctx, func(b *recorder.Batch) error {
+		side := s.Hub.NextSide()
+		x := store.Receipt{Scope: scope, User: who, Type: typ, Thread: thread, Event: id, Pos: row.Pos, Time: b.Now(), Stream: side}
+		if err := store.SetReceipt(b.Context(), b.Tx(), x); err != nil {
+			return err
+		}
+		if typ != "m.fully_read" {
+			b.OnCommit(func() { s.Hub.Read(info.ID, who, side) })
+			return nil
+		}
+		content := append(append([]byte(`{"event_id":`), matrix.AppendString(nil, id)...), '}')
+		b.OnCommit(func() { s.Hub.Touch(who, side) })
+		return store.SetAccountData(b.Context(), b.Tx(), store.AccountData{User: who, Room: info.ID, Type: "m.fully_read", Content: content, Stream: side})
+	})
+}
+
+type presenceResponse struct {
+	Presence string `json:"presence"`
+}
+
+// presence implements "GET /presence/{userId}/status". Despatch does not watch when people are there.
+func (s *Server) presence(r *http.Request, x session, _ *httpd.None) (*presenceResponse, error) {
+	id, err := userID(r)
+	if err != nil {
+		return nil, err
+	}
+	if id != x.User && !s.Hub.Share(x.User, id) {
+		return nil, httpd.Forbidden("You share no conversation with this person.")
+	}
+	return &presenceResponse{"offline"}, nil
+}
+
+// setPresence implements "PUT /presence/{userId}/status": accepted and not kept.
+func (s *Server) setPresence(r *http.Request, x session, _ *httpd.None) (*httpd.None, error) {
+	_, err := self(r, x)
+	return &httpd.None{}, err
+}

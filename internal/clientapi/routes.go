@@ -1,0 +1,136 @@
+package clientapi
+
+import (
+	"net/http"
+	"strings"
+
+	"despatch/internal/httpd"
+)
+
+type route struct {
+	method  string
+	paths   []string
+	handler http.Handler
+}
+
+// open is a route that anybody may call.
+func open[Req, Resp any](s *Server, spec string, h func(*http.Request, *Req) (*Resp, error), opts ...httpd.Option) route {
+	return at(spec, httpd.JSON(s.HTTP, h, opts...))
+}
+
+// signedIn is a route for those who are signed in.
+func signedIn[Req, Resp any](s *Server, spec string, h func(*http.Request, session, *Req) (*Resp, error), opts ...httpd.Option) route {
+	return at(spec, httpd.JSONAs(s.HTTP, s.caller, func(r *http.Request, x session, req *Req) (*Resp, error) {
+		resp, err := h(r, x, req)
+		return resp, refusal(err)
+	}, opts...))
+}
+
+// at reads "METHOD path". Everything under v3 is there under r0 too: older clients know only that.
+func at(spec string, h http.Handler) route {
+	method, path, _ := strings.Cut(spec, " ")
+	rt := route{method, []string{path}, h}
+	if strings.Contains(path, "/v3/") {
+		rt.paths = append(rt.paths, strings.Replace(path, "/v3/", "/r0/", 1))
+	}
+	return rt
+}
+
+// routes is the API in the order of the specification's chapters.
+func (s *Server) routes() []route {
+	const client, rooms = "/_matrix/client/v3/", "/_matrix/client/v3/rooms/{roomID}/"
+	return []route{
+		// Server discovery, versions and capabilities
+		open(s, "GET /.well-known/matrix/client", s.wellKnown),
+		open(s, "GET /_matrix/client/versions", s.versions),
+		signedIn(s, "GET "+client+"capabilities", s.capabilities),
+
+		// Client authentication
+		open(s, "GET "+client+"login", s.loginFlows),
+		open(s, "POST "+client+"login", s.login),
+		open(s, "POST "+client+"register", s.register),
+		signedIn(s, "POST "+client+"logout", s.logout),
+		signedIn(s, "POST "+client+"logout/all", s.logoutAll),
+		signedIn(s, "GET "+client+"account/whoami", s.whoami),
+		signedIn(s, "POST "+client+"account/password", s.changePassword),
+		signedIn(s, "GET "+client+"account/3pid", s.threepids),
+
+		// Filtering, syncing
+		signedIn(s, "POST "+client+"user/{userID}/filter", s.createFilter),
+		signedIn(s, "GET "+client+"user/{userID}/filter/{filterID}", s.filter),
+		signedIn(s, "GET "+client+"sync", s.syncHandler),
+
+		// Getting events for a room
+		signedIn(s, "GET "+rooms+"event/{eventID}", s.event),
+		signedIn(s, "GET "+rooms+"joined_members", s.joinedMembers),
+		signedIn(s, "GET "+rooms+"members", s.members),
+		signedIn(s, "GET "+rooms+"state", s.state),
+		signedIn(s, "GET "+rooms+"state/{type}", s.stateEvent),
+		signedIn(s, "GET "+rooms+"state/{type}/{stateKey...}", s.stateEvent),
+		signedIn(s, "GET "+rooms+"messages", s.messages),
+		signedIn(s, "GET "+rooms+"context/{eventID}", s.context),
+		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/relations/{eventID}", s.relations),
+		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/relations/{eventID}/{relType}", s.relations),
+		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/relations/{eventID}/{relType}/{type}", s.relations),
+		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/threads", s.threads),
+
+		// Sending events to a room, redactions
+		signedIn(s, "PUT "+rooms+"send/{type}/{txnID}", s.send, httpd.Write),
+		signedIn(s, "PUT "+rooms+"state/{type}", s.sendState, httpd.Write),
+		signedIn(s, "PUT "+rooms+"state/{type}/{stateKey...}", s.sendState, httpd.Write),
+		signedIn(s, "PUT "+rooms+"redact/{eventID}/{txnID}", s.redact, httpd.Write),
+
+		// Rooms
+		signedIn(s, "POST "+client+"createRoom", s.createRoom, httpd.Write),
+		signedIn(s, "GET "+client+"directory/room/{alias}", s.alias),
+		signedIn(s, "GET "+client+"joined_rooms", s.joinedRooms),
+		signedIn(s, "POST "+client+"join/{roomID}", s.join, httpd.Write),
+		signedIn(s, "POST "+rooms+"join", s.join, httpd.Write),
+		signedIn(s, "POST "+client+"knock/{roomID}", s.knock, httpd.Write),
+		signedIn(s, "POST "+rooms+"invite", s.invite, httpd.Write),
+		signedIn(s, "POST "+rooms+"leave", s.leave, httpd.Write),
+		signedIn(s, "POST "+rooms+"forget", s.forget),
+		signedIn(s, "POST "+rooms+"kick", s.kick, httpd.Write),
+		signedIn(s, "POST "+rooms+"ban", s.ban, httpd.Write),
+		signedIn(s, "POST "+rooms+"unban", s.unban, httpd.Write),
+		signedIn(s, "GET "+client+"publicRooms", s.publicRooms),
+		signedIn(s, "POST "+client+"publicRooms", s.publicRooms),
+
+		// User data
+		signedIn(s, "POST "+client+"user_directory/search", s.searchPeople),
+		signedIn(s, "GET "+client+"profile/{userID}", s.profile),
+		signedIn(s, "GET "+client+"profile/{userID}/{field}", s.profileField),
+		signedIn(s, "PUT "+client+"profile/{userID}/{field}", s.setProfileField),
+
+		// Modules
+		signedIn(s, "PUT "+rooms+"typing/{userID}", s.typing),
+		signedIn(s, "POST "+rooms+"receipt/{receiptType}/{eventID}", s.receipt),
+		signedIn(s, "POST "+rooms+"read_markers", s.readMarkers),
+		signedIn(s, "GET "+client+"presence/{userID}/status", s.presence),
+		signedIn(s, "PUT "+client+"presence/{userID}/status", s.setPresence),
+		signedIn(s, "GET "+client+"devices", s.devices),
+		signedIn(s, "GET "+client+"devices/{deviceID}", s.device),
+		signedIn(s, "PUT "+client+"devices/{deviceID}", s.nameDevice),
+		signedIn(s, "GET "+client+"user/{userID}/account_data/{type}", s.accountData),
+		signedIn(s, "PUT "+client+"user/{userID}/account_data/{type}", s.setAccountData),
+		signedIn(s, "GET "+client+"user/{userID}/rooms/{roomID}/account_data/{type}", s.accountData),
+		signedIn(s, "PUT "+client+"user/{userID}/rooms/{roomID}/account_data/{type}", s.setAccountData),
+		signedIn(s, "GET "+client+"user/{userID}/rooms/{roomID}/tags", s.tags),
+		signedIn(s, "PUT "+client+"user/{userID}/rooms/{roomID}/tags/{tag}", s.setTag),
+		signedIn(s, "DELETE "+client+"user/{userID}/rooms/{roomID}/tags/{tag}", s.deleteTag),
+		signedIn(s, "GET "+client+"pushrules/", s.pushRules),
+		signedIn(s, "GET "+client+"pushrules", s.pushRules),
+		signedIn(s, "GET "+client+"pushrules/global/", s.pushRulesGlobal),
+		signedIn(s, "GET "+client+"pushers", s.pushers),
+		signedIn(s, "POST "+client+"pushers/set", s.setPusher),
+		signedIn(s, "GET "+client+"voip/turnServer", s.turnServer),
+		signedIn(s, "GET "+client+"thirdparty/protocols", s.protocols),
+
+		// End-to-end encryption: kept for clients, of no use in conversations that are on the record
+		signedIn(s, "POST "+client+"keys/upload", s.uploadKeys),
+		signedIn(s, "POST "+client+"keys/query", s.queryKeys),
+		signedIn(s, "POST "+client+"keys/claim", s.claimKeys),
+		signedIn(s, "GET "+client+"keys/changes", s.keyChanges),
+		signedIn(s, "GET "+client+"room_keys/version", s.backupVersion),
+	}
+}

@@ -1,0 +1,230 @@
+package clientapi
+
+import (
+	"net/http"
+	"strings"
+
+	"despatch/internal/httpd"
+	"despatch/internal/identity"
+	"despatch/internal/matrix"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+type wellKnownResponse struct {
+	Homeserver struct {
+		BaseURL string `json:"base_url"`
+	} `json:"m.homeserver"`
+	// E2EE tells Element's clients not to offer what conversations on the record cannot have.
+	E2EE struct {
+		Default      bool `json:"default"`
+		ForceDisable bool `json:"force_disable"`
+	} `json:"io.element.e2ee"`
+}
+
+// wellKnown implements "Well-known URIs".
+func (s *Server) wellKnown(r *http.Request, _ *httpd.None) (*wellKnownResponse, error) {
+	var resp wellKnownResponse
+	resp.Homeserver.BaseURL = s.BaseURL
+	if s.BaseURL == "" {
+		scheme := "http"
+		if r.TLS != nil {
+			scheme = "https"
+		}
+		resp.Homeserver.BaseURL = scheme + "://" + r.Host
+	}
+	resp.E2EE.ForceDisable = true
+	return &resp, nil
+}
+
+type versionsResponse struct {
+	Versions         []string        `json:"versions"`
+	UnstableFeatures map[string]bool `json:"unstable_features"`
+}
+
+// versions implements "API Versions". Clients look for single versions, so each is listed.
+func (s *Server) versions(*http.Request, *httpd.None) (*versionsResponse, error) {
+	return &versionsResponse{
+		Versions: []string{"r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10",
+			"v1.11", "v1.12"},
+		UnstableFeatures: map[string]bool{"org.despatch.record": true},
+	}, nil
+}
+
+type capabilitiesResponse struct {
+	Capabilities map[string]any `json:"capabilities"`
+}
+
+// capabilities implements "Capabilities negotiation".
+func (s *Server) capabilities(*http.Request, session, *httpd.None) (*capabilitiesResponse, error) {
+	return &capabilitiesResponse{map[string]any{
+		"m.room_versions": map[string]any{
+			"default":   s.Rooms.Version,
+			"available": map[matrix.RoomVersion]string{matrix.V10: "stable", matrix.V11: "stable", matrix.V12: "stable"},
+		},
+		"m.change_password": map[string]bool{"enabled": true},
+		"m.set_displayname": map[string]bool{"enabled": true},
+		"m.set_avatar_url":  map[string]bool{"enabled": true},
+		"m.3pid_changes":    map[string]bool{"enabled": false},
+	}}, nil
+}
+
+type loginFlowsResponse struct {
+	Flows []loginFlow `json:"flows"`
+}
+
+type loginFlow struct {
+	Type string `json:"type"`
+}
+
+// loginFlows implements "Login", GET.
+func (s *Server) loginFlows(*http.Request, *httpd.None) (*loginFlowsResponse, error) {
+	return &loginFlowsResponse{[]loginFlow{{"m.login.password"}}}, nil
+}
+
+type loginRequest struct {
+	Type       string `json:"type"`
+	Identifier struct {
+		Type string `json:"type"`
+		User string `json:"user"`
+	} `json:"identifier"`
+	User       string `json:"user"` // older clients
+	Password   string `json:"password"`
+	DeviceID   string `json:"device_id"`
+	DeviceName string `json:"initial_device_display_name"`
+}
+
+type loginResponse struct {
+	UserID      matrix.UserID     `json:"user_id"`
+	AccessToken string            `json:"access_token"`
+	DeviceID    string            `json:"device_id"`
+	HomeServer  matrix.ServerName `json:"home_server"`
+}
+
+// login implements "Login", POST.
+func (s *Server) login(r *http.Request, req *loginRequest) (*loginResponse, error) {
+	if req.Type != "m.login.password" {
+		return nil, httpd.Unknown("Only signing in with a password is offered here.")
+	}
+	if req.Identifier.Type != "" && req.Identifier.Type != "m.id.user" {
+		return nil, httpd.Unknown("Sign in with your user name: there are no phone numbers or e-mail addresses here.")
+	}
+	user := req.Identifier.User
+	if user == "" {
+		user = req.User
+	}
+	in, err := s.Identity.SignIn(r.Context(), identity.SignIn{User: user, Password: req.Password, Device: req.DeviceID,
+		DeviceName: req.DeviceName, From: httpd.RemoteAddr(r, s.Proxies)})
+	if err != nil {
+		return nil, err
+	}
+	return &loginResponse{in.User, in.Token, in.Device, s.Name}, nil
+}
+
+// register refuses: accounts are given by the organisation.
+func (s *Server) register(*http.Request, *httpd.None) (*httpd.None, error) {
+	return nil, httpd.Forbidden("Accounts are given by your organisation's IT desk.")
+}
+
+// logout implements "POST /logout".
+func (s *Server) logout(r *http.Request, x session, _ *httpd.None) (*httpd.None, error) {
+	return &httpd.None{}, s.Identity.SignOut(r.Context(), x)
+}
+
+// logoutAll implements "POST /logout/all".
+func (s *Server) logoutAll(r *http.Request, x session, _ *httpd.None) (*httpd.None, error) {
+	return &httpd.None{}, s.Identity.SignOutAll(r.Context(), identity.By(x.User), x.User, nil)
+}
+
+type whoamiResponse struct {
+	UserID   matrix.UserID `json:"user_id"`
+	DeviceID string        `json:"device_id"`
+	IsGuest  bool          `json:"is_guest"`
+}
+
+// whoami implements "GET /account/whoami".
+func (s *Server) whoami(_ *http.Request, x session, _ *httpd.None) (*whoamiResponse, error) {
+	return &whoamiResponse{UserID: x.User, DeviceID: x.Device}, nil
+}
+
+type passwordRequest struct {
+	NewPassword   string         `json:"new_password"`
+	LogoutDevices *bool          `json:"logout_devices"`
+	Auth          *passwordStage `json:"auth"`
+}
+
+type passwordStage struct {
+	Type       string         `json:"type"`
+	Session    string         `json:"session"`
+	Password   string         `json:"password"`
+	Identifier jsontext.Value `json:"identifier"`
+	User       string         `json:"user"`
+}
+
+// changePassword implements "POST /account/password": the old password is asked for first
+// ("User-Interactive Authentication API").
+func (s *Server) changePassword(r *http.Request, x session, req *passwordRequest) (*httpd.None, error) {
+	if req.Auth == nil || req.Auth.Type != "m.login.password" {
+		return nil, &httpd.Error{Status: http.StatusUnauthorized, Fields: map[string]any{
+			"session": "password", "params": map[string]any{},
+			"flows": []map[string]any{{"stages": []string{"m.login.password"}}},
+		}}
+	}
+	if err := s.Identity.VerifyPassword(r.Context(), x.User, req.Auth.Password, httpd.RemoteAddr(r, s.Proxies)); err != nil {
+		return nil, err
+	}
+	keep := req.LogoutDevices != nil && !*req.LogoutDevices
+	return &httpd.None{}, s.Identity.ChangePassword(r.Context(), x, req.NewPassword, keep)
+}
+
+type threepidsResponse struct {
+	Threepids []string `json:"threepids"`
+}
+
+// threepids implements "GET /account/3pid": there are none here.
+func (s *Server) threepids(*http.Request, session, *httpd.None) (*threepidsResponse, error) {
+	return &threepidsResponse{[]string{}}, nil
+}
+
+type devicesResponse struct {
+	Devices []deviceResponse `json:"devices"`
+}
+
+type deviceResponse struct {
+	DeviceID    string `json:"device_id"`
+	DisplayName string `json:"display_name,omitempty"`
+	LastSeenTS  int64  `json:"last_seen_ts,omitempty"`
+}
+
+// devices implements "GET /devices".
+func (s *Server) devices(r *http.Request, x session, _ *httpd.None) (*devicesResponse, error) {
+	found, err := s.Identity.Devices(r.Context(), x.User)
+	resp := &devicesResponse{Devices: []deviceResponse{}}
+	for _, d := range found {
+		resp.Devices = append(resp.Devices, deviceResponse{DeviceID: d.ID, DisplayName: d.Name, LastSeenTS: d.SeenAt})
+	}
+	return resp, err
+}
+
+// device implements "GET /devices/{deviceId}".
+func (s *Server) device(r *http.Request, x session, _ *httpd.None) (*deviceResponse, error) {
+	all, err := s.devices(r, x, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range all.Devices {
+		if d.DeviceID == r.PathValue("deviceID") {
+			return &d, nil
+		}
+	}
+	return nil, httpd.NotFound("You have no such device.")
+}
+
+type nameDeviceRequest struct {
+	DisplayName string `json:"display_name"`
+}
+
+// nameDevice implements "PUT /devices/{deviceId}".
+func (s *Server) nameDevice(r *http.Request, x session, req *nameDeviceRequest) (*httpd.None, error) {
+	return &httpd.None{}, s.Identity.NameDevice(r.Context(), x.User, r.PathValue("deviceID"), strings.TrimSpace(req.DisplayName))
+}

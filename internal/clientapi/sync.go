@@ -1,0 +1,294 @@
+package clientapi
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"despatch/internal/httpd"
+	"despatch/internal/matrix"
+	"despatch/internal/recorder"
+	"despatch/internal/store"
+	"despatch/internal/stream"
+)
+
+const (
+	maxTimeline    = 200
+	defaultLimit   = 20
+	maxSyncTimeout = 60 * time.Second
+	maxFilters     = 100 // that one person may store
+)
+
+// filterRequest is the part of a filter that changes what is sent (Client-Server API, "Filtering").
+type filterRequest struct {
+	Room struct {
+		Rooms        []matrix.RoomID `json:"rooms"`
+		NotRooms     []matrix.RoomID `json:"not_rooms"`
+		IncludeLeave bool            `json:"include_leave"`
+		Timeline     struct {
+			Limit *int `json:"limit"`
+			Lazy  bool `json:"lazy_load_members"`
+		} `json:"timeline"`
+		State struct {
+			Lazy bool `json:"lazy_load_members"`
+		} `json:"state"`
+	} `json:"room"`
+}
+
+func (f *filterRequest) filter() stream.Filter {
+	limit := defaultLimit
+	if f.Room.Timeline.Limit != nil {
+		limit = min(max(1, *f.Room.Timeline.Limit), maxTimeline)
+	}
+	return stream.Filter{TimelineLimit: limit, LazyMembers: f.Room.State.Lazy || f.Room.Timeline.Lazy,
+		IncludeLeave: f.Room.IncludeLeave, Rooms: f.Room.Rooms, NotRooms: f.Room.NotRooms}
+}
+
+type filterResponse struct {
+	FilterID string `json:"filter_id"`
+}
+
+// createFilter implements "POST /user/{userId}/filter". The same filter has the same id.
+func (s *Server) createFilter(r *http.Request, x session, req *httpd.Raw) (*filterResponse, error) {
+	if _, err := self(r, x); err != nil {
+		return nil, err
+	}
+	var f filterRequest
+	if err := httpd.DecodeJSON(*req, &f); err != nil {
+		return nil, err
+	}
+	text, err := matrix.Canonical(nil, *req)
+	if err != nil {
+		return nil, err
+	}
+	id := shortHash(text)
+	return &filterResponse{id}, s.keepBlob(r.Context(), x.User, "filter", id, text, maxFilters)
+}
+
+// keepBlob stores something for a client, of which a person may have at most so many.
+func (s *Server) keepBlob(ctx context.Context, user matrix.UserID, kind, name string, content []byte, most int) error {
+	if _, err := store.Blob(ctx, s.DB.Reader(), user, kind, name); err != store.ErrNotFound {
+		if err != nil {
+			return err
+		}
+		most++ // it only replaces one
+	}
+	n, err := store.CountBlobs(ctx, s.DB.Reader(), user, kind)
+	if err != nil {
+		return err
+	}
+	if n >= most {
+		return httpd.Errorf(http.StatusBadRequest, "M_LIMIT_EXCEEDED", "You have %d of these already.", n)
+	}
+	return s.Rec.Do(ctx, func(b *recorder.Batch) error {
+		return store.SetBlob(b.Context(), b.Tx(), user, kind, name, content)
+	})
+}
+
+// filter implements "GET /user/{userId}/filter/{filterId}".
+func (s *Server) filter(r *http.Request, x session, _ *httpd.None) (*httpd.Raw, error) {
+	if _, err := self(r, x); err != nil {
+		return nil, err
+	}
+	raw, err := store.Blob(r.Context(), s.DB.Reader(), x.User, "filter", r.PathValue("filterID"))
+	if err == store.ErrNotFound {
+		return nil, httpd.NotFound("You have no such filter.")
+	}
+	return (*httpd.Raw)(&raw), err
+}
+
+// syncHandler implements "GET /sync".
+func (s *Server) syncHandler(r *http.Request, x session, _ *httpd.None) (*stream.Response, error) {
+	q := r.URL.Query()
+	req := stream.Request{User: x.User, Device: x.Device, FullState: q.Get("full_state") == "true",
+		Filter: stream.Filter{TimelineLimit: defaultLimit}}
+	if since := q.Get("since"); since != "" {
+		t, err := stream.ParseToken(since)
+		if err != nil {
+			return nil, err
+		}
+		if t.Pos > s.Hub.Head() {
+			return nil, httpd.InvalidParam("This token is of another server, or of the future. Begin again without one.")
+		}
+		req.Since = &t
+	}
+	if ms := q.Get("timeout"); ms != "" {
+		n, err := strconv.ParseInt(ms, 10, 64)
+		if err != nil || n < 0 {
+			return nil, httpd.InvalidParam("timeout is a number of milliseconds.")
+		}
+		req.Timeout = min(time.Duration(min(n, 1<<30))*time.Millisecond, maxSyncTimeout)
+	}
+	if text := q.Get("filter"); text != "" {
+		f, err := s.readFilter(r.Context(), x, text)
+		if err != nil {
+			return nil, err
+		}
+		req.Filter = *f
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-x.Done(): // signed out while waiting
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	resp, err := s.sync.Sync(ctx, req)
+	if err != nil && r.Context().Err() == nil && ctx.Err() != nil {
+		return nil, httpd.UnknownToken(false, "You have been signed out.")
+	}
+	return resp, err
+}
+
+// readFilter reads a filter that stands in the request itself, or looks up one that was stored.
+func (s *Server) readFilter(ctx context.Context, x session, text string) (*stream.Filter, error) {
+	raw := []byte(text)
+	if text[0] != '{' {
+		var err error
+		raw, err = store.Blob(ctx, s.DB.Reader(), x.User, "filter", text)
+		if err == store.ErrNotFound {
+			return nil, httpd.InvalidParam("You have no filter %q.", text)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	var f filterRequest
+	if err := httpd.DecodeJSON(raw, &f); err != nil {
+		return nil, err
+	}
+	out := f.filter()
+	return &out, nil
+}
+
+// accountData implements "GET /user/{userId}/account_data/{type}" and that of a room.
+func (s *Server) accountData(r *http.Request, x session, _ *httpd.None) (*httpd.Raw, error) {
+	user, room, err := s.dataOf(r, x)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := store.AccountDatum(r.Context(), s.DB.Reader(), user, room, r.PathValue("type"))
+	if err == store.ErrNotFound {
+		return nil, httpd.NotFound("You have no such data.")
+	}
+	return (*httpd.Raw)(&raw), err
+}
+
+func (s *Server) dataOf(r *http.Request, x session) (matrix.UserID, matrix.RoomID, error) {
+	user, err := self(r, x)
+	if err != nil || r.PathValue("roomID") == "" {
+		return user, "", err
+	}
+	room, err := roomID(r)
+	return user, room, err
+}
+
+const maxAccountData = 1000 // pieces that one person may have
+
+// setAccountData implements "PUT /user/{userId}/account_data/{type}" and that of a room.
+func (s *Server) setAccountData(r *http.Request, x session, req *httpd.Raw) (*httpd.None, error) {
+	user, room, err := s.dataOf(r, x)
+	if err != nil {
+		return nil, err
+	}
+	typ := r.PathValue("type")
+	if typ == "m.fully_read" || typ == "m.push_rules" {
+		return nil, httpd.Errorf(http.StatusMethodNotAllowed, "M_BAD_JSON", "%s is set by other requests.", typ)
+	}
+	return &httpd.None{}, s.putAccountData(r.Context(), user, room, typ, *req)
+}
+
+func (s *Server) putAccountData(ctx context.Context, user matrix.UserID, room matrix.RoomID, typ string, raw []byte) error {
+	content, err := compact(raw)
+	if err != nil {
+		return err
+	}
+	if len(typ) > matrix.MaxIDSize || len(content) > matrix.MaxEventSize {
+		return httpd.TooLarge("Account data may have at most %d bytes.", matrix.MaxEventSize)
+	}
+	n, err := store.CountAccountData(ctx, s.DB.Reader(), user)
+	if err != nil {
+		return err
+	}
+	if n >= maxAccountData {
+		return httpd.Errorf(http.StatusBadRequest, "M_LIMIT_EXCEEDED", "You have %d pieces of data stored already.", n)
+	}
+	var side int64
+	return s.Rec.Do(ctx, func(b *recorder.Batch) error {
+		side = s.Hub.NextSide()
+		b.OnCommit(func() { s.Hub.Touch(user, side) })
+		return store.SetAccountData(b.Context(), b.Tx(), store.AccountData{User: user, Room: room, Type: typ, Content: content, Stream: side})
+	})
+}
+
+func compact(raw []byte) ([]byte, error) {
+	v := jsontext.Value(append([]byte(nil), raw...))
+	if err := v.Compact(); err != nil {
+		return nil, httpd.NotJSON("This is not JSON.")
+	}
+	return v, nil
+}
+
+type tagsResponse struct {
+	Tags map[string]jsontext.Value `json:"tags"`
+}
+
+func (s *Server) readTags(r *http.Request, x session) (*tagsResponse, matrix.RoomID, error) {
+	user, room, err := s.dataOf(r, x)
+	if err != nil {
+		return nil, "", err
+	}
+	resp := &tagsResponse{Tags: map[string]jsontext.Value{}}
+	raw, err := store.AccountDatum(r.Context(), s.DB.Reader(), user, room, "m.tag")
+	if err == store.ErrNotFound {
+		return resp, room, nil
+	} else if err != nil {
+		return nil, "", err
+	}
+	if err := httpd.DecodeJSON(raw, resp); err != nil {
+		return nil, "", err
+	}
+	if resp.Tags == nil {
+		resp.Tags = map[string]jsontext.Value{}
+	}
+	return resp, room, nil
+}
+
+// tags implements "GET …/tags".
+func (s *Server) tags(r *http.Request, x session, _ *httpd.None) (*tagsResponse, error) {
+	resp, _, err := s.readTags(r, x)
+	return resp, err
+}
+
+// setTag implements "PUT …/tags/{tag}".
+func (s *Server) setTag(r *http.Request, x session, req *httpd.Raw) (*httpd.None, error) {
+	return s.changeTags(r, x, func(tags map[string]jsontext.Value) { tags[r.PathValue("tag")] = jsontext.Value(*req) })
+}
+
+// deleteTag implements "DELETE …/tags/{tag}".
+func (s *Server) deleteTag(r *http.Request, x session, _ *httpd.None) (*httpd.None, error) {
+	return s.changeTags(r, x, func(tags map[string]jsontext.Value) { delete(tags, r.PathValue("tag")) })
+}
+
+func (s *Server) changeTags(r *http.Request, x session, change func(map[string]jsontext.Value)) (*httpd.None, error) {
+	resp, room, err := s.readTags(r, x)
+	if err != nil {
+		return nil, err
+	}
+	change(resp.Tags)
+	raw, err := marshal(resp)
+	if err != nil {
+		return nil, err
+	}
+	return &httpd.None{}, s.putAccountData(r.Context(), x.User, room, "m.tag", raw)
+}
+
+func shortHash(b []byte) string {
+	h := sum(b)
+	return base64.RawURLEncoding.EncodeToString(h[:9])
+}

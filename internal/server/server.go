@@ -1,0 +1,220 @@
+// Package server puts a whole Despatch together in one process, ground floor first: it is what
+// `despatch serve`, `despatch demo` and the tests run. It has no rules of its own.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"despatch/internal/clientapi"
+	"despatch/internal/httpd"
+	"despatch/internal/identity"
+	"despatch/internal/matrix"
+	"despatch/internal/record"
+	"despatch/internal/recorder"
+	"despatch/internal/room"
+	"despatch/internal/sqldb"
+	"despatch/internal/store"
+	"despatch/internal/stream"
+)
+
+// Config is what a server needs to know.
+type Config struct {
+	Data     string // folder for the database, keys and files
+	Database string // a postgres:// URL, or "" for SQLite in the data folder
+	Name     matrix.ServerName
+	Version  matrix.RoomVersion // of new rooms; 11 if empty
+	BaseURL  string             // what clients are told; "" for the address they use
+	HTTPS    bool               // people reach the server over TLS
+	Proxies  []netip.Prefix     // whose X-Forwarded-For is believed
+	Log      *slog.Logger
+	Now      func() time.Time
+	Observe  func(route string, status int, d time.Duration)
+	Cost     identity.Cost // of passwords; the zero value is the default
+}
+
+// Server is a whole Despatch.
+type Server struct {
+	Config
+	DB       *sqldb.DB
+	Key      string // the verifier key of the record
+	Rec      *recorder.Recorder
+	Hub      *stream.Hub
+	Identity *identity.Service
+	Rooms    *room.Service
+	API      *clientapi.Server
+
+	handler http.Handler
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// maxWrites bounds the durable writes under way at once; more only wait longer.
+const maxWrites = 256
+
+// New opens or makes everything in the data folder and starts what runs in the background.
+func New(ctx context.Context, cfg Config) (*Server, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Version == "" {
+		cfg.Version = matrix.V11
+	}
+	s := &Server{Config: cfg}
+	if err := s.open(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.start()
+	return s, nil
+}
+
+func (s *Server) open(ctx context.Context) error {
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return fmt.Errorf("create the data folder: %w", err)
+	}
+	signer, key, err := logKey(filepath.Join(s.Data, "record.key"), s.Name)
+	if err != nil {
+		return err
+	}
+	s.Key = key
+	target := s.Database
+	if target == "" {
+		target = filepath.Join(s.Data, "despatch.db")
+	}
+	if s.DB, err = sqldb.Open(ctx, target, sqldb.Options{}); err != nil {
+		return err
+	}
+	if err := store.Migrate(ctx, s.DB); err != nil {
+		return err
+	}
+	return s.services(ctx, signer)
+}
+
+func (s *Server) services(ctx context.Context, signer note.Signer) error {
+	s.Rooms = &room.Service{DB: s.DB, Server: s.Name, Version: s.Version, Now: s.Now, Log: s.Log}
+	s.Rooms.Init()
+	var err error
+	published := func(c []recorder.Committed) { s.Hub.Published(c) }
+	s.Rec, err = recorder.Open(ctx, recorder.Options{DB: s.DB, Signer: signer, Log: s.Log, Now: s.Now, Project: s.Rooms.Project, Published: published})
+	if err != nil {
+		return err
+	}
+	if s.Hub, err = stream.NewHub(ctx, s.DB, s.Rec.Head().Edge.Size); err != nil {
+		return err
+	}
+	s.Identity = identity.New(identity.Options{Server: s.Name, DB: s.DB, Record: s.Rec, Log: s.Log, Now: s.Now, Cost: s.Cost})
+	s.Rooms.Rec, s.Rooms.Hub, s.Rooms.Profile = s.Rec, s.Hub, clientapi.Profile(s.Identity)
+	s.handler = s.faces()
+	return nil
+}
+
+// faces mounts what people and programs reach over HTTP.
+func (s *Server) faces() http.Handler {
+	adapter := &httpd.Adapter{Log: s.Log, Observe: s.Observe, Explain: clientapi.Explain, Writes: httpd.NewLimit(maxWrites)}
+	s.API = &clientapi.Server{Name: s.Name, BaseURL: s.BaseURL, DB: s.DB, Rec: s.Rec, Identity: s.Identity, Rooms: s.Rooms,
+		Hub: s.Hub, HTTP: adapter, Proxies: s.Proxies, Now: s.Now, Log: s.Log}
+	mux := http.NewServeMux()
+	api := s.API.Handler()
+	mux.Handle("/_matrix/", api)
+	mux.Handle("/.well-known/matrix/", api)
+	mux.HandleFunc("GET /health", s.health)
+	return mux
+}
+
+// health answers whether the server can do its work: 200 if the database can be read, else 503.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	select {
+	case <-s.Rec.Done():
+		http.Error(w, "the record is closed", http.StatusServiceUnavailable)
+		return
+	default:
+	}
+	if _, err := store.ReadHead(r.Context(), s.DB.Reader()); err != nil {
+		http.Error(w, sqldb.Reason(err), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+func (s *Server) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.running.Go(func() { s.Rooms.Run(ctx) })
+	s.running.Go(func() { s.Identity.Run(ctx) })
+}
+
+// Handler serves everything that people and programs reach over HTTP.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Drain lets long polls end, so that an http.Server can shut down.
+func (s *Server) Drain() {
+	if s.Hub != nil {
+		s.Hub.Close()
+	}
+}
+
+// Close finishes what was accepted and closes everything.
+func (s *Server) Close() error {
+	s.Drain()
+	if s.stop != nil {
+		s.stop()
+		s.running.Wait()
+	}
+	if s.Rec != nil {
+		s.Rec.Close()
+	}
+	if s.DB != nil {
+		return s.DB.Close()
+	}
+	return nil
+}
+
+// logKey reads the record's signing key, or makes one.
+func logKey(path string, name matrix.ServerName) (note.Signer, string, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		private, public, err := record.GenerateKey(rand.Reader, record.Origin(string(name)))
+		if err != nil {
+			return nil, "", err
+		}
+		raw = []byte(private + "\n" + public + "\n")
+		if err := os.WriteFile(path, raw, 0o600); err != nil {
+			return nil, "", fmt.Errorf("write the record's key: %w", err)
+		}
+	} else if err != nil {
+		return nil, "", fmt.Errorf("read the record's key: %w", err)
+	}
+	private, public, ok := cutLines(string(raw))
+	if !ok {
+		return nil, "", fmt.Errorf("%s does not hold the record's key; restore it from a backup", path)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", path, err)
+	}
+	if signer.Name() != record.Origin(string(name)) {
+		return nil, "", fmt.Errorf("the record in this folder is that of %s, not of %s: start with the server name it was made with", signer.Name(), record.Origin(string(name)))
+	}
+	return signer, public, nil
+}
+
+func cutLines(s string) (a, b string, ok bool) {
+	if _, err := fmt.Sscanf(s, "%s\n%s\n", &a, &b); err != nil {
+		return "", "", false
+	}
+	return a, b, true
+}
