@@ -292,3 +292,21 @@ func shortHash(b []byte) string {
 	h := sum(b)
 	return base64.RawURLEncoding.EncodeToString(h[:9])
 }
+
+// MarkDirect notes among somebody's account data that a conversation is with one other person
+// (Client-Server API, "Direct Messaging").
+func (s *Server) MarkDirect(ctx context.Context, who, other matrix.UserID, id matrix.RoomID) error {
+	direct := map[matrix.UserID][]matrix.RoomID{}
+	raw, err := store.AccountDatum(ctx, s.DB.Reader(), who, "", "m.direct")
+	if err == nil {
+		err = httpd.DecodeJSON(raw, &direct)
+	}
+	if err != nil && err != store.ErrNotFound {
+		return err
+	}
+	direct[other] = append(direct[other], id)
+	if raw, err = marshal(direct); err != nil {
+		return err
+	}
+	return s.putAccountData(ctx, who, "", "m.direct", raw)
+}

@@ -28,6 +28,7 @@ import (
 	"despatch/internal/sqldb"
 	"despatch/internal/store"
 	"despatch/internal/stream"
+	"despatch/internal/webclient"
 )
 
 // Config is what a server needs to know.
@@ -130,6 +131,7 @@ func (s *Server) faces() http.Handler {
 	api := s.API.Handler()
 	mux.Handle("/_matrix/", api)
 	mux.Handle("/.well-known/matrix/", api)
+	mux.Handle("/", webclient.Handler())
 	mux.HandleFunc("GET /health", s.health)
 	return mux
 }
