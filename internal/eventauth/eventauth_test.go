@@ -310,6 +310,7 @@ func TestRulePowerLevels(t *testing.T) {
 			now = `"users":{"@bob:despatch.example":40},"state_default":30`
 		}
 		w.check(w.event(bob, "m.room.power_levels", "", "{"+now+`,"ban":40}`), "9.5")
+		w.check(w.event(bob, "m.room.power_levels", "", "{"+now+`,"ban":50}`), "9.5") // added, if not changed
 		w.check(w.event(bob, "m.room.power_levels", "", "{"+now+`,"invite":40}`), "")
 	}
 }
@@ -534,6 +535,19 @@ func TestAuthEvents(t *testing.T) {
 			w.room = "!AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 		}
 		w.checkAuth(ev, append(slices.Clone(auth), w.event(heidi, "m.room.member", heidi, "{}")), "2.5")
+	}
+}
+
+// An invitation to an address counts only where it is used.
+func TestAuthTypesThirdParty(t *testing.T) {
+	for _, v := range versions {
+		w := newWorld(t, v, "", "", createContent(v))
+		for membership, want := range map[string]bool{"invite": true, "join": false, "leave": false} {
+			ev := w.event(bob, "m.room.member", heidi, `{"membership":"`+membership+`","third_party_invite":{"signed":{"token":"t"}}}`)
+			if got := slices.Contains(AuthTypes(ev), Key{matrix.TypeThirdPartyInvite, "t"}); got != want {
+				t.Errorf("version %s, %s: the invitation is an auth event: %t, want %t", v, membership, got, want)
+			}
+		}
 	}
 }
 

@@ -74,7 +74,10 @@ func TestBuildVectors(t *testing.T) {
 		if e.Type == TypeRedaction {
 			d.Redacts = "$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 		}
-		checkBuilt(t, v.Version, &d)
+		built := checkBuilt(t, v.Version, &d)
+		if beside := Lookup(built.JSON, "redacts") != nil; beside != (d.Redacts != "" && v.Version == V10) {
+			t.Errorf("version %s: redacts stands beside the content: %s", v.Version, built.JSON)
+		}
 	}
 }
 
