@@ -17,6 +17,13 @@ func main() {
 	flags := flag.NewFlagSet("demo", flag.ExitOnError)
 	listen := flags.String("listen", "127.0.0.1:8008", "address")
 	data := flags.String("data", "", "folder")
+	if len(os.Args) > 1 && os.Args[1] == "bench" {
+		if err := runBench(ctx, os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "despatch:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) < 2 || os.Args[1] != "demo" {
 		fmt.Fprintln(os.Stderr, "usage: despatch demo")
 		os.Exit(2)
