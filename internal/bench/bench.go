@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,6 +79,17 @@ func Serve(ctx context.Context, opt Options) error {
 		return err
 	}
 	fmt.Printf("%s\n", raw)
+	if path := os.Getenv("DESPATCH_BENCH_PROFILE"); path != "" {
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	web := httpd.NewServer(mux, log)
 	go web.Serve(ln)
 	<-ctx.Done()

@@ -59,7 +59,7 @@ func (b *Batch) Append(e Entry) (pos int64) {
 	}
 	pos = b.r.size + int64(len(b.b.entries))
 	row := store.Entry{Pos: pos, Scope: s.id, Seq: s.next, Time: b.b.now, Kind: e.Kind, Class: e.Class,
-		Sender: e.Sender, Ref: e.Ref, Salt: make([]byte, 32), Body: e.Body}
+		Sender: e.Sender, Txn: e.Txn, Ref: e.Ref, Salt: make([]byte, 32), Body: e.Body}
 	if _, err := b.r.opt.Rand.Read(row.Salt); err != nil {
 		b.err = fmt.Errorf("salt: %w", err)
 		return -1
@@ -361,7 +361,7 @@ func (r *Recorder) catchUp() (moved bool, err error) {
 		err = store.Entries(ctx, q, old, head.Size, func(e *store.Entry) error {
 			s, err := store.ScopeByID(ctx, q, e.Scope)
 			missed = append(missed, Committed{ScopeID: e.Scope, Pos: e.Pos, Seq: e.Seq, Time: e.Time,
-				Entry: Entry{Scope: s.Name, Kind: e.Kind, Body: e.Body, Ref: e.Ref, Class: e.Class, Sender: e.Sender}})
+				Entry: Entry{Scope: s.Name, Kind: e.Kind, Body: e.Body, Ref: e.Ref, Class: e.Class, Sender: e.Sender, Txn: e.Txn}})
 			return err
 		})
 		if err == nil && len(missed) > 0 && r.opt.Published != nil {

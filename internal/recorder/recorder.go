@@ -41,6 +41,7 @@ type Entry struct {
 	Ref    []byte // nil, or at most 32 bytes that are unique over the record
 	Class  store.Class
 	Sender int64
+	Txn    int64
 	Live   any // handed to [Options.Published] with the committed entry; not stored
 }
 

@@ -95,7 +95,7 @@ func (s *Service) create(b *recorder.Batch, c Create, creator Profile, invited [
 				return fmt.Errorf("%s: %w", typ, err)
 			}
 		}
-		_, err := s.append(b, lv, Draft{Sender: c.Creator, Room: lv.id, Type: typ, StateKey: &key, Content: raw, Device: c.Device}, nil)
+		_, err := s.append(b, lv, Draft{Sender: c.Creator, Room: lv.id, Type: typ, StateKey: &key, Content: raw, Device: c.Device}, 0)
 		var same *unchanged
 		if errors.As(err, &same) {
 			return nil
@@ -300,7 +300,7 @@ func (s *Service) SetMembership(ctx context.Context, c Change) (Sent, error) {
 		}
 		key := string(c.Target)
 		ev, err := s.append(b, lv, Draft{Sender: c.Sender, Room: lv.id, Type: matrix.TypeMember, StateKey: &key,
-			Content: memberContent(c.Membership, profile, extra), Device: c.Device}, nil)
+			Content: memberContent(c.Membership, profile, extra), Device: c.Device}, 0)
 		if err != nil {
 			return err
 		}
@@ -349,7 +349,7 @@ func (s *Service) Rename(ctx context.Context, who matrix.UserID, p Profile) erro
 			if err != nil {
 				return err
 			}
-			_, err = s.append(b, lv, Draft{Sender: who, Room: id, Type: matrix.TypeMember, StateKey: &key, Content: memberContent("join", p, nil)}, nil)
+			_, err = s.append(b, lv, Draft{Sender: who, Room: id, Type: matrix.TypeMember, StateKey: &key, Content: memberContent("join", p, nil)}, 0)
 			return err
 		})
 		if err != nil {

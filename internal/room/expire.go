@@ -26,6 +26,9 @@ const expireBatch = 100
 // Run makes messages disappear from the live view when their time has come, until ctx ends. What was
 // due while the server was down disappears first. It must run once.
 func (s *Service) Run(ctx context.Context) error {
+	if err := s.loadTxns(ctx); err != nil && ctx.Err() == nil {
+		s.Log.WarnContext(ctx, "earlier transactions could not be read; each will be looked up", "err", err)
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	next := int64(0)
@@ -109,7 +112,7 @@ func (s *Service) disappearOne(b *recorder.Batch, x store.Expiry) error {
 	}
 	for _, who := range append([]matrix.UserID{ev.Sender}, s.Hub.Members(lv.id, "join")...) {
 		_, err := s.append(b, lv, Draft{Sender: who, Room: lv.id, Type: matrix.TypeRedaction, Redacts: ev.ID,
-			Content: []byte(`{"org.despatch.reason":"expired"}`), Reason: "expired"}, nil)
+			Content: []byte(`{"org.despatch.reason":"expired"}`), Reason: "expired"}, 0)
 		var no *eventauth.Rejection
 		if err == nil || !errors.As(err, &no) {
 			return err

@@ -10,7 +10,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -70,7 +69,7 @@ type Service struct {
 	// rooms is what the writer remembers; owned by the recorder's goroutine.
 	rooms map[matrix.RoomID]*live
 
-	txns   txnCache
+	txns   txns
 	expire chan int64 // a message was sent that is due at that time
 }
 
@@ -191,20 +190,18 @@ func (s *Service) Send(ctx context.Context, d Draft) (Sent, error) {
 	if err := s.check(&d); err != nil {
 		return Sent{}, err
 	}
-	var txn []byte
+	var txn int64
 	if d.Txn != "" {
 		txn = txnID(&d)
-		if sent, ok, err := s.sentBefore(ctx, txn); ok || err != nil {
+		if sent, ok, err := s.sentBefore(ctx, d.Room, txn); ok || err != nil {
 			return sent, err
 		}
 	}
 	var sent Sent
-	again := false
 	err := s.Rec.Do(ctx, func(b *recorder.Batch) error {
-		if txn != nil {
-			if sent, again = s.txns.get(txn); again {
-				return nil
-			}
+		var again bool
+		if sent, again = s.txns.get(txn); again { // tried twice at once
+			return nil
 		}
 		lv, err := s.load(b, d.Room)
 		if err != nil {
@@ -221,17 +218,12 @@ func (s *Service) Send(ctx context.Context, d Draft) (Sent, error) {
 	if errors.As(err, &same) {
 		return Sent{ID: same.id}, nil
 	}
-	if txn != nil && sqldb.IsUnique(err) { // tried twice at once, or before this process began
-		if before, ok, err := s.sentBefore(ctx, txn); ok || err != nil {
-			return before, err
-		}
-	}
 	return sent, err
 }
 
 // append builds an event at the end of a room and puts it on the record. If it returns an error it has
 // changed nothing.
-func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn []byte) (*stream.Event, error) {
+func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn int64) (*stream.Event, error) {
 	draft := &matrix.Draft{
 		RoomID: lv.id, Type: d.Type, StateKey: d.StateKey, Sender: d.Sender, Content: d.Content, Redacts: d.Redacts,
 		Depth: lv.depth + 1, OriginServerTS: b.Now(),
@@ -256,7 +248,7 @@ func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn []byte) (*str
 	if err := eventauth.Allowed(built, lv.snap); err != nil {
 		return nil, err
 	}
-	ev := &stream.Event{Event: built, Class: classOf(built), Device: d.Device, Txn: d.Txn, TxnID: txn, Target: -1, Reason: d.Reason}
+	ev := &stream.Event{Event: built, Class: classOf(built), Device: d.Device, Txn: d.Txn, Target: -1, Reason: d.Reason}
 	if built.Type == matrix.TypeRedaction {
 		if ev.Target, err = s.target(b, lv, built); err != nil {
 			return nil, err
@@ -279,13 +271,13 @@ func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn []byte) (*str
 	}
 	ref, _ := store.EventRef(built.ID)
 	ev.Pos = b.Append(recorder.Entry{Scope: string(lv.id), Kind: record.KindEvent, Body: built.JSON, Ref: ref,
-		Class: ev.Class, Sender: stream.SenderHash(built.Sender), Live: ev})
+		Class: ev.Class, Sender: stream.SenderHash(built.Sender), Txn: txn, Live: ev})
 	b.OnRollback(func() { delete(s.rooms, lv.id) })
 	lv.head, lv.depth = built.ID, built.Depth
 	if built.IsState() {
 		lv.set(built)
 	}
-	if txn != nil {
+	if txn != 0 {
 		sent := Sent{ID: built.ID, Pos: ev.Pos}
 		s.txns.put(txn, sent)
 		b.OnRollback(func() { s.txns.remove(txn) })
@@ -374,41 +366,8 @@ func (s *Service) check(d *Draft) error {
 	return nil
 }
 
-// txnID is the key under which what a device sends is remembered.
-func txnID(d *Draft) []byte {
-	h := sha256.New()
-	for _, part := range []string{string(d.Sender), d.Device, string(d.Room), d.Type, string(d.Redacts), d.Txn} {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
-	}
-	return h.Sum(nil)[:16]
-}
-
-// sentBefore looks a transaction up.
-func (s *Service) sentBefore(ctx context.Context, txn []byte) (Sent, bool, error) {
-	if sent, ok := s.txns.get(txn); ok {
-		// Remembered from the moment it was built: it may not be committed yet. Then this one waits its
-		// turn behind it and finds out.
-		if sent.Pos < s.Rec.Head().Edge.Size {
-			return sent, true, nil
-		}
-		return Sent{}, false, nil
-	}
-	pos, err := store.TxnPos(ctx, s.DB.Reader(), txn)
-	if errors.Is(err, store.ErrNotFound) {
-		return Sent{}, false, nil
-	} else if err != nil {
-		return Sent{}, false, err
-	}
-	e, err := store.EntryAt(ctx, s.DB.Reader(), pos)
-	if err != nil {
-		return Sent{}, false, err
-	}
-	return Sent{ID: store.EventID(e.Ref), Pos: pos}, true, nil
-}
-
 // Project brings the tables of rooms up to new entries. It is the recorder's Project.
 func (s *Service) Project(ctx context.Context, tx *sqldb.Tx, entries []recorder.Committed) error {
-	var txns []store.Txn
 	for i := range entries {
 		if entries[i].Kind != record.KindEvent {
 			continue
@@ -417,15 +376,9 @@ func (s *Service) Project(ctx context.Context, tx *sqldb.Tx, entries []recorder.
 		if !ok {
 			return fmt.Errorf("entry %d: an event without its parsed form", entries[i].Pos)
 		}
-		if ev.TxnID != nil {
-			txns = append(txns, store.Txn{ID: ev.TxnID, Pos: entries[i].Pos})
-		}
 		if err := project(ctx, tx, &entries[i], ev); err != nil {
 			return fmt.Errorf("event at %d: %w", entries[i].Pos, err)
 		}
-	}
-	if len(txns) > 0 {
-		return store.InsertTxns(ctx, tx, txns)
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type Entry struct {
 	Kind       record.Kind
 	Class      Class
 	Sender     int64  // a short hash of who did it, 0 if nobody
+	Txn        int64  // a short hash of the device's transaction id, 0 if none
 	Ref        []byte // unique over the record, or nil
 	Salt       []byte // nil once destroyed
 	Commitment []byte // nil until the body is destroyed
@@ -97,8 +98,8 @@ func AdvanceHead(ctx context.Context, tx *sqldb.Tx, old int64, h Head) error {
 }
 
 const insertEntry = `
-	INSERT INTO entry (pos, scope, seq, time, kind, class, sender, ref, salt, body)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+	INSERT INTO entry (pos, scope, seq, time, kind, class, sender, txn, ref, salt, body)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 
 // InsertEntries stores a batch of new entries. SQLite is fastest with one prepared statement a row,
 // PostgreSQL with one statement over arrays.
@@ -108,7 +109,7 @@ func InsertEntries(ctx context.Context, tx *sqldb.Tx, entries []Entry) error {
 	}
 	for i := range entries {
 		e := &entries[i]
-		_, err := tx.Exec(ctx, insertEntry, e.Pos, e.Scope, e.Seq, e.Time, int64(e.Kind), int64(e.Class), e.Sender, blob(e.Ref), e.Salt, e.Body)
+		_, err := tx.Exec(ctx, insertEntry, e.Pos, e.Scope, e.Seq, e.Time, int64(e.Kind), int64(e.Class), e.Sender, e.Txn, blob(e.Ref), e.Salt, e.Body)
 		if err != nil {
 			return fmt.Errorf("insert entry %d: %w", e.Pos, err)
 		}
@@ -127,31 +128,31 @@ func blob(b []byte) any {
 func insertEntriesPostgres(ctx context.Context, tx *sqldb.Tx, entries []Entry) error {
 	n := len(entries)
 	pos, scope, seq, time := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
-	kind, class, sender := make([]int64, n), make([]int64, n), make([]int64, n)
+	kind, class, sender, txn := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	ref, salt, body := make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	for i := range entries {
 		e := &entries[i]
 		pos[i], scope[i], seq[i], time[i] = e.Pos, e.Scope, e.Seq, e.Time
-		kind[i], class[i], sender[i] = int64(e.Kind), int64(e.Class), e.Sender
+		kind[i], class[i], sender[i], txn[i] = int64(e.Kind), int64(e.Class), e.Sender, e.Txn
 		ref[i], salt[i], body[i] = e.Ref, e.Salt, e.Body
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO entry (pos, scope, seq, time, kind, class, sender, ref, salt, body)
+		INSERT INTO entry (pos, scope, seq, time, kind, class, sender, txn, ref, salt, body)
 		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-			$6::bigint[], $7::bigint[], $8::bytea[], $9::bytea[], $10::bytea[])`,
-		pos, scope, seq, time, kind, class, sender, ref, salt, body)
+			$6::bigint[], $7::bigint[], $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[])`,
+		pos, scope, seq, time, kind, class, sender, txn, ref, salt, body)
 	if err != nil {
 		return fmt.Errorf("insert %d entries from %d: %w", n, pos[0], err)
 	}
 	return nil
 }
 
-const entryColumns = `pos, scope, seq, time, kind, class, sender, ref, salt, commitment, body`
+const entryColumns = `pos, scope, seq, time, kind, class, sender, txn, ref, salt, commitment, body`
 
 func scanEntry(scan func(...any) error) (Entry, error) {
 	var e Entry
 	var kind, class int64
-	err := scan(&e.Pos, &e.Scope, &e.Seq, &e.Time, &kind, &class, &e.Sender, &e.Ref, &e.Salt, &e.Commitment, &e.Body)
+	err := scan(&e.Pos, &e.Scope, &e.Seq, &e.Time, &kind, &class, &e.Sender, &e.Txn, &e.Ref, &e.Salt, &e.Commitment, &e.Body)
 	e.Kind, e.Class = record.Kind(kind), Class(class)
 	return e, err
 }
@@ -241,6 +242,35 @@ func InsertScope(ctx context.Context, tx *sqldb.Tx, s Scope) error {
 	return nil
 }
 
+// Sent returns the position of what was put into a scope under a transaction id since a time, or
+// [ErrNotFound]. It walks back through the scope.
+func Sent(ctx context.Context, q sqldb.Queryer, scope, txn, since int64) (int64, error) {
+	var pos int64
+	err := q.QueryRow(ctx, `
+		SELECT pos FROM entry WHERE scope = $1 AND txn = $2 AND time >= $3 ORDER BY pos DESC LIMIT 1`, scope, txn, since).Scan(&pos)
+	return pos, notFound(err)
+}
+
+// Txns calls fn for the transaction ids of entries below a position, newest first, until it returns false.
+func Txns(ctx context.Context, q sqldb.Queryer, below int64, fn func(txn, time int64) bool) error {
+	r, err := q.Query(ctx, `SELECT txn, time FROM entry WHERE pos < $1 ORDER BY pos DESC`, below)
+	stop := errors.New("enough")
+	err = rows(r, err, func(r *sql.Rows) error {
+		var txn, time int64
+		if err := r.Scan(&txn, &time); err != nil {
+			return err
+		}
+		if !fn(txn, time) {
+			return stop
+		}
+		return nil
+	})
+	if err == stop {
+		return nil
+	}
+	return err
+}
+
 // LastScope returns the highest number of a scope, 0 if there is none.
 func LastScope(ctx context.Context, q sqldb.Queryer) (int64, error) {
 	var id int64
@@ -281,4 +311,4 @@ func KeepCheckpoint(ctx context.Context, tx *sqldb.Tx, size, time int64, note []
 }
 
 // WriteStatements are those that every batch runs; the recorder has them prepared beforehand.
-var WriteStatements = []string{insertEntry, advanceHead, insertTxn}
+var WriteStatements = []string{insertEntry, advanceHead}

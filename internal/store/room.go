@@ -248,45 +248,6 @@ func Relations(ctx context.Context, q sqldb.Queryer, target []byte, relType stri
 	return events(r, err)
 }
 
-// Txn is what a device has sent under a transaction id.
-type Txn struct {
-	ID  []byte // a hash of device and transaction id
-	Pos int64
-}
-
-// InsertTxns stores transaction ids.
-func InsertTxns(ctx context.Context, tx *sqldb.Tx, txns []Txn) error {
-	if tx.Dialect() == sqldb.Postgres {
-		ids, pos := make([][]byte, len(txns)), make([]int64, len(txns))
-		for i, t := range txns {
-			ids[i], pos[i] = t.ID, t.Pos
-		}
-		_, err := tx.Exec(ctx, `INSERT INTO txn (id, pos) SELECT * FROM unnest($1::bytea[], $2::bigint[])`, ids, pos)
-		return err
-	}
-	for _, t := range txns {
-		if _, err := tx.Exec(ctx, insertTxn, t.ID, t.Pos); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-const insertTxn = `INSERT INTO txn (id, pos) VALUES ($1, $2)`
-
-// TxnPos returns the position of what was sent under a transaction id, or [ErrNotFound].
-func TxnPos(ctx context.Context, q sqldb.Queryer, id []byte) (int64, error) {
-	var pos int64
-	err := q.QueryRow(ctx, `SELECT pos FROM txn WHERE id = $1`, id).Scan(&pos)
-	return pos, notFound(err)
-}
-
-// ForgetTxns removes the transaction ids of what lies before a position: nobody tries again so late.
-func ForgetTxns(ctx context.Context, tx *sqldb.Tx, before int64) error {
-	_, err := tx.Exec(ctx, `DELETE FROM txn WHERE pos < $1`, before)
-	return err
-}
-
 // CountMessages counts, up to limit, the messages of a room at or after a position that others than
 // sender have sent and that have not been deleted.
 func CountMessages(ctx context.Context, q sqldb.Queryer, scope, from, sender int64, limit int) (int, error) {

@@ -27,7 +27,6 @@ type Event struct {
 	Class       store.Class
 	Device      string // that sent it, to show Txn to it alone
 	Txn         string
-	TxnID       []byte // see [store.Txn]
 	PrevContent []byte // of the state event that this one replaces
 	ExpireAt    int64  // when it disappears from the live view, or 0
 	Target      int64  // of a redaction: the position of what it redacts, or -1

@@ -17,7 +17,8 @@ CREATE TABLE scope (
 );
 
 -- salt and body are NULL together once the body has been destroyed; commitment is NULL until then.
--- class and sender are hints for counting and are not part of what is committed to.
+-- class and sender are hints for counting, txn is a hash of the device's transaction id, 0 if there is
+-- none; they are not part of what is committed to.
 CREATE TABLE entry (
 	pos        ROWID,
 	scope      BIGINT NOT NULL,
@@ -26,6 +27,7 @@ CREATE TABLE entry (
 	kind       BIGINT NOT NULL,
 	class      BIGINT NOT NULL,
 	sender     BIGINT NOT NULL,
+	txn        BIGINT NOT NULL,
 	ref        BYTEA,
 	salt       BYTEA,
 	commitment BYTEA,

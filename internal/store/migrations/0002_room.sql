@@ -48,12 +48,6 @@ CREATE TABLE relation (
 	PRIMARY KEY (target, pos)
 );
 
--- What a device has sent already, by a hash of device and transaction id.
-CREATE TABLE txn (
-	id   BYTEA NOT NULL PRIMARY KEY,
-	pos  BIGINT NOT NULL
-);
-
 CREATE TABLE room_alias (
 	alias   TEXT PRIMARY KEY,
 	room_id TEXT NOT NULL,
