@@ -172,7 +172,7 @@ func sample(t testing.TB) (*log, []byte) {
 	l.media[hex.EncodeToString(sum[:])] = file
 	doc, _ := l.event(RoleMessage, "m.room.message", "@asha:example.gov.uk", m{"msgtype": "m.file", "body": "the contract", "filename": "contract.pdf",
 		"url": "mxc://example.gov.uk/abc", "info": m{"mimetype": "application/pdf", "size": len(file)}})
-	mediaBody, _ := json.Marshal(m{"sha256": hex.EncodeToString(sum[:])})
+	mediaBody, _ := json.Marshal(m{"id": "abc", "sha256": hex.EncodeToString(sum[:]), "size": len(file)})
 	media := l.add("org", record.KindMedia, RoleMedia, mediaBody)
 	gone, goneEvent := l.text("@ben:example.gov.uk", "delete this please")
 	deletion, _ := l.event(RoleRedaction, "m.room.redaction", "@ben:example.gov.uk", m{"redacts": goneEvent.ID, "reason": "oops"})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"despatch/internal/matrix"
@@ -52,8 +53,8 @@ func deriveEvent(parts []Part, v matrix.RoomVersion) (Content, error) {
 	for i := 1; i < len(parts); i++ {
 		p := &parts[i]
 		if p.Role == RoleMedia {
-			if err := mediaHash(&c, p.Body); err != nil {
-				return c, fmt.Errorf("position %d: %w", p.Position, err)
+			if p.Entry.Kind != record.KindMedia || !mediaHash(&c, main, p.Body) {
+				return c, fmt.Errorf("position %d is no file of this message", p.Position)
 			}
 			continue
 		}
@@ -118,11 +119,7 @@ func message(c *Content, e *matrix.Event) {
 		if e.Type == "m.sticker" {
 			c.Type = e.Type
 		}
-		url := lookup("url")
-		if url == "" {
-			url = lookup("file", "url")
-		}
-		if url == "" {
+		if mediaURI(e) == "" {
 			c.Text = body
 			return
 		}
@@ -153,19 +150,26 @@ func stateKey(e *matrix.Event) string {
 	return *e.StateKey
 }
 
-// mediaHash takes the hash of an attached file from a media entry.
-func mediaHash(c *Content, body []byte) error {
+// mediaHash takes hash and size of an attached file from the entry of its upload. It must be the upload whose id the
+// message names in its mxc URI.
+func mediaHash(c *Content, e *matrix.Event, body []byte) bool {
+	id, _ := matrix.LookupString(body, "id")
 	sum, _ := matrix.LookupString(body, "sha256")
-	if len(sum) != 64 || len(c.Attachments) == 0 {
-		return errors.New("no file of this message")
+	uri := mediaURI(e)
+	if id == "" || len(sum) != 64 || len(c.Attachments) != 1 || uri[strings.LastIndexByte(uri, '/')+1:] != id {
+		return false
 	}
-	for i := range c.Attachments {
-		if c.Attachments[i].SHA256 == "" {
-			c.Attachments[i].SHA256 = sum
-			return nil
-		}
+	c.Attachments[0].SHA256 = sum
+	c.Attachments[0].Size, _ = matrix.Int(matrix.Lookup(body, "size"))
+	return true
+}
+
+func mediaURI(e *matrix.Event) string {
+	uri, ok := matrix.LookupString(e.Content, "url")
+	if !ok {
+		uri, _ = matrix.LookupString(e.Content, "file", "url")
 	}
-	return errors.New("a file too many")
+	return uri
 }
 
 // observation is what is read of a captured message; package capture has the whole.

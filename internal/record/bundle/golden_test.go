@@ -3,6 +3,8 @@ package bundle
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -15,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"despatch/internal/record"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -287,5 +291,44 @@ func TestWriterRefuses(t *testing.T) {
 			t.Errorf("%s was written", name)
 		}
 		b.Abort()
+	}
+}
+
+// An attached file is proven by the entry of its upload, and by no other's. That entry can lie in the conversation
+// itself, and is then part of its sequence.
+func TestMediaEntry(t *testing.T) {
+	l := newLog(t)
+	file := []byte("a picture")
+	sum := sha256.Sum256(file)
+	l.media[hex.EncodeToString(sum[:])] = file
+	upload := func(id string) Part {
+		body, _ := json.Marshal(m{"id": id, "sha256": hex.EncodeToString(sum[:]), "size": len(file)})
+		return l.add(room, record.KindMedia, RoleMedia, body)
+	}
+	other, own := upload("other"), upload("own")
+	pic, _ := l.event(RoleMessage, "m.room.message", "@asha:example.gov.uk", m{"msgtype": "m.image", "body": "x.png", "url": "mxc://example.gov.uk/own"})
+	if _, err := Derive([]Part{pic, other}, "11"); err == nil {
+		t.Error("a file was taken for the message's that another upload brought")
+	}
+	c, err := Derive([]Part{pic, own}, "11")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	b := l.writer(&out, Totals{Items: 1, Released: 1})
+	c.Attachments[0].State = ""
+	for _, err := range []error{
+		b.Conversation(l.roomConversation(0, 2)),
+		b.Item(&Item{Status: Released, Content: c}, []Part{pic, own}),
+		b.Context(other.Position, other.Entry),
+		b.Close(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := verify(t, out.Bytes(), Check{Key: l.key})
+	if !r.Genuine() || !r.Conversations[0].Complete {
+		t.Errorf("%+v", r)
 	}
 }

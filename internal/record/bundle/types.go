@@ -153,7 +153,7 @@ const (
 	RoleEdit      Role = "edit"
 	RoleReaction  Role = "reaction"
 	RoleRedaction Role = "redaction" // of the message, an edit or a reaction
-	RoleMedia     Role = "media"     // names the hash of an attached file
+	RoleMedia     Role = "media"     // the upload of an attached file, which has its hash
 	RoleContext   Role = "context"   // belongs to no item; is there to show that nothing is left out
 )
 

@@ -58,6 +58,7 @@ type Writer struct {
 	manifest Manifest
 	media    map[string]mediaFile // by path
 	conv     Conversation
+	tag      [32]byte // of its scope
 	convs    int
 	items    int
 	totals   Totals
@@ -109,9 +110,13 @@ func (b *Writer) Conversation(c Conversation) error {
 	if err := b.endConversation(",\n"); err != nil {
 		return err
 	}
+	salt, err := base64.StdEncoding.DecodeString(c.Salt)
+	if err != nil || len(salt) != 32 {
+		return fmt.Errorf("begin conversation %s: its salt is not 32 bytes in base64", c.Scope)
+	}
+	b.tag = record.ScopeTag([32]byte(salt), c.Scope)
 	b.convs++
 	c.Number = b.convs
-	var err error
 	if c.Seal, err = b.seal(sealConversation, c.append(nil, false)); err != nil {
 		return err
 	}
@@ -199,7 +204,7 @@ func (b *Writer) entry(sealed []byte, item int, p Part, bodies bool) ([]byte, er
 		return nil, fmt.Errorf("position %d: the body is not there or not the one recorded", p.Position)
 	}
 	l := entryLine{Part: p, Conversation: b.conv.Number, Item: item}
-	if p.Role == RoleMedia { // lies in a scope that is not disclosed
+	if p.Role == RoleMedia && p.Entry.ScopeTag != b.tag { // lies in a scope that is not disclosed
 		l.Conversation = 0
 	}
 	sealed = append(sealed, '\n')
@@ -294,7 +299,8 @@ func (b *Writer) proof() error {
 	if root != want {
 		return errors.New("the entries are not those in the tree: run `despatch verify`")
 	}
-	if err := b.emit(inclusionFile, 0, buf.Bytes()); err != nil {
+	// The proof that every entry of the log is here has no hashes; it is still a file.
+	if err := b.emit(inclusionFile, 0, append([]byte{}, buf.Bytes()...)); err != nil {
 		return err
 	}
 	if err := b.emit(checkpointFile, 0, b.opt.Checkpoint); err != nil {
