@@ -171,10 +171,9 @@ func (s *Service) write(src *bufio.Reader, strip func(io.Writer, *bufio.Reader) 
 	if err != nil {
 		return c, "", err
 	}
-	temp = f.Name()
 	defer func() {
 		if err != nil {
-			s.folder.remove(temp)
+			s.folder.remove(f.Name())
 		}
 	}()
 	defer f.Close()
@@ -193,7 +192,7 @@ func (s *Service) write(src *bufio.Reader, strip func(io.Writer, *bufio.Reader) 
 		return c, "", err
 	}
 	c.SHA256, c.Size = w.Sum()
-	return c, temp, s.folder.sync(f)
+	return c, f.Name(), s.folder.sync(f)
 }
 
 // commit moves the file to where it stays, and then puts the upload on the record.

@@ -270,6 +270,7 @@ func stripWebP(w io.Writer, r *bufio.Reader) error {
 func webpChunks(b []byte) ([]byte, error) {
 	out := make([]byte, 0, len(b))
 	flags := -1 // where in out the flags of VP8X are
+	picture := false
 	var exif []byte
 	for len(b) > 0 {
 		if len(b) < 8 {
@@ -296,12 +297,16 @@ func webpChunks(b []byte) ([]byte, error) {
 				exif = exifOrientation(o)
 			}
 		case "VP8 ", "VP8L", "ALPH", "ANIM", "ANMF", "ICCP":
+			picture = picture || kind == "VP8 " || kind == "VP8L" || kind == "ANMF"
 			out = append(out, b[:end]...)
 			if (end-8)&1 == 1 {
 				out = append(out, 0)
 			}
 		}
 		b = b[end:]
+	}
+	if !picture {
+		return nil, errDamaged("WebP")
 	}
 	if flags >= 0 {
 		out[flags] &^= webpExif | webpXMP
