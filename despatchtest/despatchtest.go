@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	json "github.com/go-json-experiment/json"
 
@@ -35,8 +36,9 @@ type Server struct {
 	*server.Server
 	URL string
 
-	http *httptest.Server
-	cfg  server.Config
+	http  *httptest.Server
+	cfg   server.Config
+	ahead *atomic.Int64 // of the real time
 }
 
 // Option changes how a server is made.
@@ -59,7 +61,8 @@ func Start(t testing.TB, opts ...Option) *Server {
 	for _, o := range opts {
 		o(&cfg)
 	}
-	d := &Server{cfg: cfg}
+	d := &Server{cfg: cfg, ahead: new(atomic.Int64)}
+	d.cfg.Now = func() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }
 	d.up(t)
 	t.Cleanup(d.down)
 	return d
@@ -90,6 +93,12 @@ func (d *Server) Restart(t testing.TB) {
 	t.Helper()
 	d.down()
 	d.up(t)
+}
+
+// Advance puts the server's clock forward.
+func (d *Server) Advance(by time.Duration) {
+	d.ahead.Add(int64(by))
+	d.Rooms.ClockChanged()
 }
 
 // User is somebody who is signed in.
@@ -366,4 +375,3 @@ func (d *Server) CheckRecord(t testing.TB) {
 		t.Errorf("verified %d entries, the recorder has %d", report.Size, d.Rec.Head().Edge.Size)
 	}
 }
-

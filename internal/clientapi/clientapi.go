@@ -33,6 +33,7 @@ type Server struct {
 	Rooms    *room.Service
 	Hub      *stream.Hub
 	HTTP     *httpd.Adapter
+	Key      string         // the record's verifier key
 	Proxies  []netip.Prefix // whose X-Forwarded-For is believed
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -51,7 +52,7 @@ func (s *Server) caller(r *http.Request) (session, error) {
 	return s.Identity.Authenticate(r.Context(), token)
 }
 
-// Handler returns the API, to be mounted at /_matrix/ and /.well-known/matrix/.
+// Handler returns the API, to be mounted at /_matrix/, /_despatch/ and /.well-known/matrix/.
 func (s *Server) Handler() http.Handler {
 	s.sync = &stream.Syncer{Hub: s.Hub, DB: s.DB, Now: s.Now}
 	mux := http.NewServeMux()
@@ -61,6 +62,7 @@ func (s *Server) Handler() http.Handler {
 		}
 	}
 	mux.Handle("/_matrix/", httpd.NoRoute(s.HTTP, mux))
+	mux.Handle("/_despatch/", httpd.NoRoute(s.HTTP, mux))
 	return httpd.CORS(mux)
 }
 

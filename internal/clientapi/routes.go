@@ -132,5 +132,8 @@ func (s *Server) routes() []route {
 		signedIn(s, "POST "+client+"keys/claim", s.claimKeys),
 		signedIn(s, "GET "+client+"keys/changes", s.keyChanges),
 		signedIn(s, "GET "+client+"room_keys/version", s.backupVersion),
+
+		// Despatch's own, for its messenger
+		signedIn(s, "GET /_despatch/v1/receipt/{roomID}/{eventID}", s.recordReceipt),
 	}
 }

@@ -281,7 +281,7 @@ const checkpointEvery = time.Minute
 // extend puts the batch's entries into the tree, stores the tiles they fill, and signs the new head.
 func (r *Recorder) extend(ctx context.Context, b *batch) (*Head, error) {
 	for i := range b.entries {
-		e := entryOf(&b.entries[i], b.scopes[i].tag)
+		e := store.LogEntry(&b.entries[i], b.scopes[i].tag)
 		r.tree.Append(record.LeafHash(&e))
 	}
 	for _, t := range r.tree.Full() {
@@ -301,17 +301,6 @@ func (r *Recorder) extend(ctx context.Context, b *batch) (*Head, error) {
 		r.kept = b.now
 	}
 	return head, nil
-}
-
-// entryOf returns the log's entry of a stored row.
-func entryOf(row *store.Entry, tag [32]byte) record.Entry {
-	e := record.Entry{Time: row.Time, ScopeTag: tag, Seq: uint64(row.Seq), Kind: row.Kind}
-	if row.Commitment != nil {
-		copy(e.Commitment[:], row.Commitment)
-	} else {
-		e.Commitment = record.Commit((*[32]byte)(row.Salt), row.Body)
-	}
-	return e
 }
 
 // settle finds out whether a commit that gave an error has happened all the same, as it may when the
@@ -423,7 +412,7 @@ func leaves(ctx context.Context, q sqldb.Queryer, from, to int64) ([]leaf, error
 			tag = record.ScopeTag(s.Salt, s.Name)
 			tags[row.Scope] = tag
 		}
-		e := entryOf(row, tag)
+		e := store.LogEntry(row, tag)
 		out = append(out, record.LeafHash(&e))
 	}
 	return out, nil

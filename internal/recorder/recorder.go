@@ -49,9 +49,9 @@ type Entry struct {
 type Committed struct {
 	Entry
 	ScopeID int64 // the scope's row
-	Pos  int64
-	Seq  int64
-	Time int64
+	Pos     int64
+	Seq     int64
+	Time    int64
 }
 
 // Options are what a recorder needs.

@@ -20,6 +20,9 @@ func (s *Service) due(at int64) {
 	}
 }
 
+// ClockChanged has Run look at once at what is due: the clock has been put forward.
+func (s *Service) ClockChanged() { s.due(1) }
+
 // expireBatch is how many messages disappear in one transaction.
 const expireBatch = 100
 

@@ -22,6 +22,7 @@ import (
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
 	"despatch/internal/matrix"
+	"despatch/internal/publicapi"
 	"despatch/internal/record"
 	"despatch/internal/recorder"
 	"despatch/internal/room"
@@ -126,11 +127,13 @@ func (s *Server) services(ctx context.Context, signer note.Signer) error {
 func (s *Server) faces() http.Handler {
 	adapter := &httpd.Adapter{Log: s.Log, Observe: s.Observe, Explain: clientapi.Explain, Writes: httpd.NewLimit(maxWrites)}
 	s.API = &clientapi.Server{Name: s.Name, BaseURL: s.BaseURL, DB: s.DB, Rec: s.Rec, Identity: s.Identity, Rooms: s.Rooms,
-		Hub: s.Hub, HTTP: adapter, Proxies: s.Proxies, Now: s.Now, Log: s.Log}
+		Hub: s.Hub, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log}
 	mux := http.NewServeMux()
 	api := s.API.Handler()
 	mux.Handle("/_matrix/", api)
+	mux.Handle("/_despatch/", api)
 	mux.Handle("/.well-known/matrix/", api)
+	mux.Handle("/record/", (&publicapi.Server{Rec: s.Rec, DB: s.DB, Key: s.Key, HTTP: adapter}).Handler())
 	mux.Handle("/", webclient.Handler())
 	mux.HandleFunc("GET /health", s.health)
 	return mux

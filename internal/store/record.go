@@ -97,6 +97,17 @@ func AdvanceHead(ctx context.Context, tx *sqldb.Tx, old int64, h Head) error {
 	return nil
 }
 
+// LogEntry returns the log's entry of a stored row, in whose scope entries bear the tag.
+func LogEntry(row *Entry, tag [32]byte) record.Entry {
+	e := record.Entry{Time: row.Time, ScopeTag: tag, Seq: uint64(row.Seq), Kind: row.Kind}
+	if row.Commitment != nil {
+		copy(e.Commitment[:], row.Commitment)
+	} else {
+		e.Commitment = record.Commit((*[32]byte)(row.Salt), row.Body)
+	}
+	return e
+}
+
 const insertEntry = `
 	INSERT INTO entry (pos, scope, seq, time, kind, class, sender, txn, ref, salt, body)
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
