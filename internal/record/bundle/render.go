@@ -5,6 +5,7 @@ import (
 	"html"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // renderer makes the readable files from what is in items.json. It is told the header, then each conversation and its
@@ -240,14 +241,16 @@ article p{margin:.3rem 0;white-space:pre-wrap;overflow-wrap:anywhere}
 .tag{border:1px solid;border-radius:3px;padding:0 .4rem}
 mark{background:#0b0c0c;color:#fff;padding:0 .3rem}
 .extra{color:#484b4e;font-size:.9rem;margin-left:1rem}
+@media(max-width:30rem){dl.facts{grid-template-columns:1fr}dl.facts dd{margin-bottom:.5rem}}
 nav{display:flex;gap:1rem;margin:1rem 0}a{color:#0b5c63}
 @media print{body{max-width:none;font-size:11pt}nav{display:none}}
 </style>
 </head>
 <body>
+<main>
 `
 
-const htmlEnd = "</body>\n</html>\n"
+const htmlEnd = "</main>\n</body>\n</html>\n"
 
 func htmlIndex(h *Header, vkey string) []byte {
 	e := html.EscapeString
@@ -265,7 +268,7 @@ func htmlIndex(h *Header, vkey string) []byte {
 <dt>Key of the record</dt><dd><code>%s</code></dd>
 </dl>
 <p>How to check that nothing here was altered is in README.txt. All times are in UTC.</p>
-`, e(h.Title), e(h.Department), e(h.Reference), e(h.Regime), e(h.Made), h.Totals.Items, h.Totals.Released,
+`, e(h.Title), e(h.Department), e(h.Reference), e(h.Regime), htmlTime(nil, h.Made), h.Totals.Items, h.Totals.Released,
 		h.Totals.Redacted, h.Totals.Withheld, e(h.Origin), h.Size, e(vkey))
 	if n := h.pages(); n > 0 {
 		b = append(b, "<h2>Pages</h2>\n<ol>\n"...)
@@ -339,10 +342,10 @@ func htmlItem(b []byte, it *Item, onPage bool) []byte {
 	b = strconv.AppendInt(b, int64(it.Number), 10)
 	b = append(b, `</a> <b dir="auto">`...)
 	b = append(b, html.EscapeString(it.from())...)
-	b = append(b, `</b> <time>`...)
-	b = append(b, html.EscapeString(it.when())...)
-	b = append(b, `</time> <span>recorded `...)
-	b = append(b, it.Recorded...)
+	b = append(b, `</b> `...)
+	b = htmlTime(b, it.when())
+	b = append(b, ` <span>recorded `...)
+	b = htmlTime(b, it.Recorded)
 	b = append(b, ` as no. `...)
 	b = strconv.AppendInt(b, it.Position, 10)
 	b = append(b, `</span>`...)
@@ -362,14 +365,16 @@ func htmlItem(b []byte, it *Item, onPage bool) []byte {
 		b = append(b, `<div class="extra">Edited`...)
 		if e.Recorded != "" {
 			b = append(b, ' ')
-			b = append(b, html.EscapeString(e.Recorded)...)
+			b = htmlTime(b, e.Recorded)
 		}
 		b = append(b, `: <p dir="auto">`...)
 		b = it.htmlText(b, e.Text)
 		b = append(b, "</p></div>\n"...)
 	}
 	if d := it.Deleted; d != nil {
-		b = fmt.Appendf(b, `<div class="extra" dir="auto">Deleted %s by %s`, html.EscapeString(d.Recorded), html.EscapeString(d.By))
+		b = append(b, `<div class="extra" dir="auto">Deleted `...)
+		b = htmlTime(b, d.Recorded)
+		b = fmt.Appendf(b, " by %s", html.EscapeString(d.By))
 		if d.Reason != "" {
 			b = fmt.Appendf(b, ": %s", html.EscapeString(d.Reason))
 		}
@@ -398,6 +403,19 @@ func htmlItem(b []byte, it *Item, onPage bool) []byte {
 		b = fmt.Appendf(b, "<div class=\"extra\" dir=\"auto\">%s</div>\n", html.EscapeString(it.Note))
 	}
 	return append(b, "</article>\n"...)
+}
+
+// htmlTime writes a time as people say it. One that is not known to the second stands as it is.
+func htmlTime(b []byte, s string) []byte {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return append(b, html.EscapeString(s)...)
+	}
+	b = append(b, `<time datetime="`...)
+	b = append(b, html.EscapeString(s)...)
+	b = append(b, `">`...)
+	b = t.UTC().AppendFormat(b, "2 January 2006, 15:04:05")
+	return append(b, `</time>`...)
 }
 
 // htmlText writes a text; in a redacted item what was taken out stands as a mark.

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -243,6 +244,29 @@ func TestHostile(t *testing.T) {
 		if allowed(name) {
 			t.Errorf("%q is allowed in a bundle", name)
 		}
+	}
+}
+
+// An archive that would unpack to far more than it is long is refused before anything is unpacked.
+func TestZipBomb(t *testing.T) {
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	f, err := w.Create(itemsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeros := make([]byte, 1<<20)
+	for range 200 {
+		if _, err := f.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Verify(context.Background(), bytes.NewReader(out.Bytes()), int64(out.Len()), Check{})
+	if err == nil || !strings.Contains(err.Error(), "times its size") {
+		t.Errorf("an archive of %d bytes that unpacks to 200 MiB: %v", out.Len(), err)
 	}
 }
 
