@@ -13,10 +13,12 @@ import (
 	"net/netip"
 	"time"
 
+	"despatch/internal/capture"
 	"despatch/internal/eventauth"
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
 	"despatch/internal/matrix"
+	"despatch/internal/media"
 	"despatch/internal/recorder"
 	"despatch/internal/room"
 	"despatch/internal/sqldb"
@@ -32,6 +34,9 @@ type Server struct {
 	Identity *identity.Service
 	Rooms    *room.Service
 	Hub      *stream.Hub
+	Media    *media.Service
+	Capture  *capture.Service
+	Temp     string // folder for files under way
 	HTTP     *httpd.Adapter
 	Key      string         // the record's verifier key
 	Proxies  []netip.Prefix // whose X-Forwarded-For is believed

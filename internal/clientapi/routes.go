@@ -133,7 +133,19 @@ func (s *Server) routes() []route {
 		signedIn(s, "GET "+client+"keys/changes", s.keyChanges),
 		signedIn(s, "GET "+client+"room_keys/version", s.backupVersion),
 
+		// Content repository
+		at("POST /_matrix/media/v3/upload", httpd.Func(s.HTTP, s.upload, httpd.MaxBody(s.Media.MaxUpload()+1))),
+		signedIn(s, "GET /_matrix/client/v1/media/config", s.mediaConfig),
+		signedIn(s, "GET /_matrix/media/v3/config", s.mediaConfig),
+		at("GET /_matrix/client/v1/media/download/{serverName}/{mediaID}", httpd.Func(s.HTTP, s.download)),
+		at("GET /_matrix/client/v1/media/download/{serverName}/{mediaID}/{fileName}", httpd.Func(s.HTTP, s.download)),
+		at("GET /_matrix/client/v1/media/thumbnail/{serverName}/{mediaID}", httpd.Func(s.HTTP, s.thumbnail)),
+		at("GET /_matrix/media/v3/download/{serverName}/{mediaID}", httpd.Func(s.HTTP, s.download)),
+		at("GET /_matrix/media/v3/download/{serverName}/{mediaID}/{fileName}", httpd.Func(s.HTTP, s.download)),
+		at("GET /_matrix/media/v3/thumbnail/{serverName}/{mediaID}", httpd.Func(s.HTTP, s.thumbnail)),
+
 		// Despatch's own, for its messenger
 		signedIn(s, "GET /_despatch/v1/receipt/{roomID}/{eventID}", s.recordReceipt),
+		at("POST /_despatch/v1/capture", httpd.Func(s.HTTP, s.capture, httpd.MaxBody(maxCapture+1<<20))),
 	}
 }

@@ -5,8 +5,10 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -18,14 +20,19 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"despatch/internal/capture"
+	"despatch/internal/capture/whatsapp"
 	"despatch/internal/clientapi"
+	"despatch/internal/disclosure"
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
 	"despatch/internal/matrix"
+	"despatch/internal/media"
 	"despatch/internal/publicapi"
 	"despatch/internal/record"
 	"despatch/internal/recorder"
 	"despatch/internal/room"
+	"despatch/internal/search"
 	"despatch/internal/sqldb"
 	"despatch/internal/store"
 	"despatch/internal/stream"
@@ -56,6 +63,10 @@ type Server struct {
 	Hub      *stream.Hub
 	Identity *identity.Service
 	Rooms    *room.Service
+	Media    *media.Service
+	Capture  *capture.Service
+	Index    *search.Index
+	Cases    *disclosure.Service
 	API      *clientapi.Server
 
 	handler http.Handler
@@ -110,7 +121,7 @@ func (s *Server) services(ctx context.Context, signer note.Signer) error {
 	s.Rooms.Init()
 	var err error
 	published := func(c []recorder.Committed) { s.Hub.Published(c) }
-	s.Rec, err = recorder.Open(ctx, recorder.Options{DB: s.DB, Signer: signer, Log: s.Log, Now: s.Now, Project: s.Rooms.Project, Published: published})
+	s.Rec, err = recorder.Open(ctx, recorder.Options{DB: s.DB, Signer: signer, Log: s.Log, Now: s.Now, Project: s.project, Published: published})
 	if err != nil {
 		return err
 	}
@@ -119,15 +130,74 @@ func (s *Server) services(ctx context.Context, signer note.Signer) error {
 	}
 	s.Identity = identity.New(identity.Options{Server: s.Name, DB: s.DB, Record: s.Rec, Log: s.Log, Now: s.Now, Cost: s.Cost})
 	s.Rooms.Rec, s.Rooms.Hub, s.Rooms.Profile = s.Rec, s.Hub, clientapi.Profile(s.Identity)
+	if err := s.evidence(ctx, signer); err != nil {
+		return err
+	}
 	s.handler = s.faces()
 	return nil
+}
+
+// project brings the tables up to what is new on the record.
+func (s *Server) project(ctx context.Context, tx *sqldb.Tx, entries []recorder.Committed) error {
+	if err := s.Rooms.Project(ctx, tx, entries); err != nil {
+		return err
+	}
+	return capture.Project(ctx, tx, entries)
+}
+
+// evidence opens what works on the record: files, captured conversations, search, cases.
+func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
+	s.Media, err = media.New(media.Options{Dir: filepath.Join(s.Data, "media"), Server: s.Name, DB: s.DB, Record: s.Rec, Log: s.Log})
+	if err != nil {
+		return err
+	}
+	s.Capture = &capture.Service{DB: s.DB, Record: s.Rec, Media: s.Media, Parsers: []capture.Parser{whatsapp.Parser{}}, Now: s.Now, Log: s.Log}
+	target := s.Database
+	if target == "" {
+		target = filepath.Join(s.Data, "search.db")
+	}
+	if s.Index, err = search.Open(ctx, search.Options{Record: s.DB, Target: target, Log: s.Log, Zone: time.Local}); err != nil {
+		return err
+	}
+	s.Cases = disclosure.New(disclosure.Options{DB: s.DB, Record: s.Rec, Index: s.Index, Signer: signer, Key: s.Key,
+		Folder: filepath.Join(s.Data, "bundles"), Department: string(s.Name), Files: files{s.Media}, Zone: time.Local, Now: s.Now, Log: s.Log})
+	return nil
+}
+
+// files finds attached files for disclosure.
+type files struct{ media *media.Service }
+
+// Attached implements disclosure.Files.
+func (f files) Attached(ctx context.Context, uri string) (pos int64, ok bool, err error) {
+	id, ok := f.media.ParseURI(uri)
+	if !ok {
+		return 0, false, nil
+	}
+	it, err := f.media.Item(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, false, nil
+	}
+	return it.Pos, err == nil, err
+}
+
+// OpenFile implements disclosure.Files.
+func (f files) OpenFile(ctx context.Context, sha256 string) (io.ReadCloser, error) {
+	raw, err := hex.DecodeString(sha256)
+	if err != nil || len(raw) != 32 {
+		return nil, fmt.Errorf("file %q: %w", sha256, fs.ErrNotExist)
+	}
+	file, err := f.media.Content(ctx, [32]byte(raw))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("file %s: %w", sha256, fs.ErrNotExist)
+	}
+	return file, err
 }
 
 // faces mounts what people and programs reach over HTTP.
 func (s *Server) faces() http.Handler {
 	adapter := &httpd.Adapter{Log: s.Log, Observe: s.Observe, Explain: clientapi.Explain, Writes: httpd.NewLimit(maxWrites)}
 	s.API = &clientapi.Server{Name: s.Name, BaseURL: s.BaseURL, DB: s.DB, Rec: s.Rec, Identity: s.Identity, Rooms: s.Rooms,
-		Hub: s.Hub, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log}
+		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log}
 	mux := http.NewServeMux()
 	api := s.API.Handler()
 	mux.Handle("/_matrix/", api)
@@ -160,6 +230,7 @@ func (s *Server) start() {
 	s.stop = cancel
 	s.running.Go(func() { s.Rooms.Run(ctx) })
 	s.running.Go(func() { s.Identity.Run(ctx) })
+	s.running.Go(func() { s.Index.Run(ctx) })
 }
 
 // Handler serves everything that people and programs reach over HTTP.
@@ -181,6 +252,9 @@ func (s *Server) Close() error {
 	}
 	if s.Rec != nil {
 		s.Rec.Close()
+	}
+	if s.Index != nil {
+		s.Index.Close()
 	}
 	if s.DB != nil {
 		return s.DB.Close()
