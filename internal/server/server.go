@@ -23,6 +23,7 @@ import (
 	"despatch/internal/capture"
 	"despatch/internal/capture/whatsapp"
 	"despatch/internal/clientapi"
+	"despatch/internal/console"
 	"despatch/internal/disclosure"
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
@@ -68,6 +69,7 @@ type Server struct {
 	Index    *search.Index
 	Cases    *disclosure.Service
 	API      *clientapi.Server
+	Console  *console.Server
 
 	handler http.Handler
 	stop    context.CancelFunc
@@ -204,6 +206,9 @@ func (s *Server) faces() http.Handler {
 	mux.Handle("/_despatch/", api)
 	mux.Handle("/.well-known/matrix/", api)
 	mux.Handle("/record/", (&publicapi.Server{Rec: s.Rec, DB: s.DB, Key: s.Key, HTTP: adapter}).Handler())
+	s.Console = &console.Server{Name: s.Name, BaseURL: s.BaseURL, HTTPS: s.HTTPS, Proxies: s.Proxies, DB: s.DB, Rec: s.Rec,
+		Key: s.Key, Identity: s.Identity, HTTP: adapter, Now: s.Now, Log: s.Log}
+	mux.Handle("/console/", s.Console.Handler())
 	mux.Handle("/", webclient.Handler())
 	mux.HandleFunc("GET /health", s.health)
 	return mux
@@ -246,6 +251,9 @@ func (s *Server) Drain() {
 // Close finishes what was accepted and closes everything.
 func (s *Server) Close() error {
 	s.Drain()
+	if s.Console != nil {
+		s.Console.Close()
+	}
 	if s.stop != nil {
 		s.stop()
 		s.running.Wait()
