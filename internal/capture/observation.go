@@ -1,0 +1,145 @@
+package capture
+
+// Observation is one sighting of one message in one file. It is never changed and never deleted; a
+// better parser makes another.
+type Observation struct {
+	ID           string `json:"id"`           // see [ObservationID]
+	Conversation int    `json:"conversation"` // its place in [ParseRun.Conversations]
+	Ordinal      int64  `json:"ordinal"`      // order in the file, from 0
+	Origin       Origin `json:"origin"`
+
+	Kind   Kind    `json:"kind"`
+	Sender string  `json:"sender"` // the participant's name; empty for a system line
+	Sent   Instant `json:"sent"`
+	Body   string  `json:"body"` // verbatim: every character as it stands in the file
+	Text   string  `json:"text"` // what a person said, without the system's own marks; for reading
+
+	Attachments []Attachment `json:"attachments"`
+	ReplyTo     *Ref         `json:"reply_to"`
+	Reactions   []Reaction   `json:"reactions"`
+	Edits       []Edit       `json:"edits"` // earlier bodies, where the source has them
+	State       State        `json:"state"`
+
+	Poll     *Poll        `json:"poll,omitempty"`
+	Location *Location    `json:"location,omitempty"`
+	Call     *Call        `json:"call,omitempty"`
+	System   *SystemEvent `json:"system,omitempty"`
+
+	Quality []Warning `json:"quality"` // doubts about this message
+}
+
+// Doubt adds a doubt about the message.
+func (o *Observation) Doubt(code, detail string) {
+	o.Quality = append(o.Quality, Warning{Code: code, Detail: detail})
+}
+
+// Origin says from which bytes an observation was read.
+type Origin struct {
+	FileSHA256 string `json:"file_sha256"` // of the file handed in
+	Path       string `json:"path"`        // inside it, if it is a container
+	ByteStart  int64  `json:"byte_start"`  // of the whole record, its line ends included
+	ByteEnd    int64  `json:"byte_end"`    // one past its last byte
+	Line       int64  `json:"line"`        // its first line, from 1
+	Lines      int64  `json:"lines"`       // how many lines it has
+	RawSHA256  string `json:"raw_sha256"`  // of those bytes
+}
+
+// Kind is what sort of thing was said.
+type Kind string
+
+const (
+	KindText     Kind = "text"
+	KindMedia    Kind = "media"
+	KindPoll     Kind = "poll"
+	KindLocation Kind = "location"
+	KindContact  Kind = "contact"
+	KindCall     Kind = "call"
+	KindDeleted  Kind = "deleted"
+	KindViewOnce Kind = "view_once"
+	KindSystem   Kind = "system"
+	KindUnknown  Kind = "unknown"
+)
+
+// State is what became of a message, as far as the source tells.
+type State struct {
+	Edited    bool   `json:"edited"`
+	Deleted   bool   `json:"deleted"`
+	DeletedBy string `json:"deleted_by,omitempty"` // sender, admin, exporter
+	ViewOnce  bool   `json:"view_once"`
+}
+
+// Attachment is a file that belongs to a message.
+type Attachment struct {
+	Name     string   `json:"name"`           // as the message names it; empty if it does not
+	Class    string   `json:"class"`          // image, video, audio, sticker, gif, document, contact, or media
+	Presence Presence `json:"presence"`       //
+	Path     string   `json:"path,omitempty"` // inside the source, when present
+	Size     int64    `json:"size"`
+	SHA256   string   `json:"sha256"`
+	Within   string   `json:"within,omitempty"` // SHA-256 of the file handed in that holds it, when present
+	Detail   string   `json:"detail,omitempty"` // what else the message says of it: "3 pages"
+}
+
+// Presence says whether an attachment came with the file.
+type Presence string
+
+const (
+	Present     Presence = "present"
+	NamedAbsent Presence = "named_absent" // the message names a file that is not there
+	Omitted     Presence = "omitted"      // the system left it out and says so
+	Corrupt     Presence = "corrupt"      // it is there and cannot be read
+)
+
+// Ref points to another message.
+type Ref struct {
+	NativeID   string `json:"native_id,omitempty"`
+	QuotedText string `json:"quoted_text,omitempty"`
+}
+
+// Reaction is somebody's reaction to a message.
+type Reaction struct {
+	Value string `json:"value"`
+	Actor string `json:"actor"`
+}
+
+// Edit is an earlier body of a message.
+type Edit struct {
+	Body string  `json:"body"`
+	At   Instant `json:"at"`
+}
+
+// Poll is a question with its options and the votes at the time of the export.
+type Poll struct {
+	Question string       `json:"question"`
+	Options  []PollOption `json:"options"`
+}
+
+// PollOption is one option of a poll.
+type PollOption struct {
+	Text  string `json:"text"`
+	Votes int64  `json:"votes"`
+}
+
+// Location is a place that was shared. Live places carry no coordinates in an export.
+type Location struct {
+	Latitude  string `json:"latitude,omitempty"` // as written: the digits matter
+	Longitude string `json:"longitude,omitempty"`
+	URL       string `json:"url,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Live      bool   `json:"live"`
+}
+
+// Call is a call that left a line in the conversation. What was said in it is not recorded anywhere.
+type Call struct {
+	Medium   string `json:"medium"`             // voice or video
+	Outcome  string `json:"outcome"`            // missed, no_answer, or answered
+	Duration string `json:"duration,omitempty"` // as written
+}
+
+// SystemEvent is something the system itself says in a conversation.
+type SystemEvent struct {
+	Code  string `json:"code"`                  // ours: member_added, disappearing_on, …; other when not known
+	Actor string `json:"actor,omitempty"`       // who did it, as written
+	Value string `json:"value,omitempty"`       // to whom, or to what: a name, a subject, a time
+	TTL   int64  `json:"ttl_seconds,omitempty"` // of a disappearing timer
+}
