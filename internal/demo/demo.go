@@ -76,7 +76,7 @@ func Start(now time.Time) time.Time {
 // Fill makes up the department in an empty server whose clock is the given one.
 func Fill(ctx context.Context, s *server.Server, clock *Clock) error {
 	f := &filler{ctx: ctx, s: s, clock: clock, start: clock.Now(), ids: map[string]matrix.EventID{}}
-	for _, step := range []func() error{f.people, f.conversations} {
+	for _, step := range []func() error{f.people, f.conversations, f.capture} {
 		if err := step(); err != nil {
 			return fmt.Errorf("make up the demonstration: %w", err)
 		}
@@ -141,6 +141,12 @@ func (f *filler) conversations() error {
 		for _, l := range c.lines {
 			if err := f.at(c.day+l.day, l.clock); err != nil {
 				return err
+			}
+			if l.photo != "" {
+				if err := f.photo(id, l.who, l.photo); err != nil {
+					return fmt.Errorf("%s: %s: %w", c.name, l.photo, err)
+				}
+				continue
 			}
 			if err := f.say(id, l); err != nil {
 				return fmt.Errorf("%s: %q: %w", c.name, l.text, err)

@@ -22,6 +22,7 @@ type line struct {
 	text                       string
 	name                       string // by which others refer to it
 	reply, react, edit, delete string
+	photo                      string // the name of a picture
 }
 
 var script = []conversation{
@@ -84,6 +85,7 @@ var script = []conversation{
 		people: []string{"priya", "marek", "daniel"}, day: 3, clock: "14:00",
 		lines: []line{
 			{clock: "14:02", who: "marek", text: "Survey is done. The north arm needs 40 m more rock armour than in the tender."},
+			{clock: "14:03", who: "marek", photo: "north-arm.jpg"},
 			{clock: "14:05", who: "priya", text: "What does that do to the price?"},
 			{clock: "14:11", who: "marek", text: "About £310,000. I will send the measured quantities tonight."},
 			{clock: "14:20", who: "priya", text: "Please do not order anything before we have approved the change in writing.", name: "order"},
