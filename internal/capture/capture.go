@@ -43,9 +43,9 @@ type Parser interface {
 // A FileError says what is wrong with a file that was handed in, and what its owner can do, in words
 // that may be shown to them.
 type FileError struct {
-	File   string // its name, or its path inside the file handed in
-	Reason string // what is wrong: "is protected by a password"
-	Remedy string // what to do: "Export the chat again without a password."
+	File   string `json:"file"`   // its name, or its path inside the file handed in
+	Reason string `json:"reason"` // what is wrong: "is protected by a password"
+	Remedy string `json:"remedy"` // what to do: "Export the chat again without a password."
 }
 
 func (e *FileError) Error() string {
@@ -56,7 +56,7 @@ func (e *FileError) Error() string {
 	if e.Remedy != "" {
 		s += ". " + e.Remedy
 	}
-	return s
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 // ParseRun is the account a parser gives of one pass over a source. It is complete even where
@@ -135,9 +135,9 @@ type Decision struct {
 type Warning struct {
 	Code   string `json:"code"`
 	Detail string `json:"detail,omitempty"`
-	Line   int64  `json:"line,omitempty"`   // of the first place, from 1
-	Offset int64  `json:"offset,omitempty"` // in bytes, of the first place
-	Count  int64  `json:"count,omitempty"`  // how many places, when more than one
+	Line   int64  `json:"line,omitzero"`   // of the first place, from 1
+	Offset int64  `json:"offset,omitzero"` // in bytes, of the first place
+	Count  int64  `json:"count,omitzero"`  // how many places, when more than one
 }
 
 // Question is what only a person can answer.

@@ -4,11 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"despatch/internal/matrix"
 	"despatch/internal/record"
@@ -86,7 +87,7 @@ type FiledConversation struct {
 	New     int64  `json:"new"`   // of them, those that this submission brought
 	First   int64  `json:"first"` // positions on the record
 	Last    int64  `json:"last"`
-	Earlier bool   `json:"earlier,omitempty"` // somebody handed the same file in before
+	Earlier bool   `json:"earlier,omitzero"` // somebody handed the same file in before
 }
 
 // recordedObservation is how an [Observation] stands on the record: what is empty is left out, and

@@ -13,8 +13,8 @@ type Instant struct {
 	Zone      ZoneBasis `json:"zone_basis"`          // how the zone is known
 	ZoneName  string    `json:"zone,omitempty"`      // which it is, if known
 	Clock     string    `json:"clock"`               // whose clock: server, sender, receiver, exporter_display, …
-	Fold      bool      `json:"dst_fold,omitempty"`  // the clock showed this time twice
-	Gap       bool      `json:"dst_gap,omitempty"`   // the clock never showed this time in that zone
+	Fold      bool      `json:"dst_fold,omitzero"`   // the clock showed this time twice
+	Gap       bool      `json:"dst_gap,omitzero"`    // the clock never showed this time in that zone
 	Ambiguous []string  `json:"ambiguous,omitempty"` // what else could not be told: date_order, half_day, calendar
 }
 

@@ -138,8 +138,8 @@ type Call struct {
 
 // SystemEvent is something the system itself says in a conversation.
 type SystemEvent struct {
-	Code  string `json:"code"`                  // ours: member_added, disappearing_on, …; other when not known
-	Actor string `json:"actor,omitempty"`       // who did it, as written
-	Value string `json:"value,omitempty"`       // to whom, or to what: a name, a subject, a time
-	TTL   int64  `json:"ttl_seconds,omitempty"` // of a disappearing timer
+	Code  string `json:"code"`                 // ours: member_added, disappearing_on, …; other when not known
+	Actor string `json:"actor,omitempty"`      // who did it, as written
+	Value string `json:"value,omitempty"`      // to whom, or to what: a name, a subject, a time
+	TTL   int64  `json:"ttl_seconds,omitzero"` // of a disappearing timer
 }

@@ -3,10 +3,12 @@ package capture
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 // Preview is what a submission would bring, without keeping anything of it.
@@ -21,11 +23,6 @@ type Preview struct {
 // PreviewFormat names the shape of [WritePreview]. A later shape that outsiders could trip over has
 // another number.
 const PreviewFormat = "despatch capture preview 1"
-
-// MarshalJSON writes the fault in its parts.
-func (e *FileError) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]string{"file": e.File, "reason": e.Reason, "remedy": e.Remedy})
-}
 
 // Preview runs a parser over files and stores nothing. It calls each, if it is not nil, for every
 // message, also where questions remain: instants then hold every answer.
@@ -79,8 +76,6 @@ func rfc3339(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-
 // are written as they are read, so that memory does not grow with the file.
 func WritePreview(ctx context.Context, w io.Writer, parsers []Parser, files []*File, opt Options) (*Preview, error) {
 	out := bufio.NewWriterSize(w, 64<<10)
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
 	out.WriteString(`{"messages":[`)
 	first := true
 	p, err := MakePreview(ctx, parsers, files, opt, func(o *Observation) error {
@@ -88,10 +83,13 @@ func WritePreview(ctx context.Context, w io.Writer, parsers []Parser, files []*F
 			out.WriteByte(',')
 		}
 		first = false
-		return enc.Encode(previewed{o, previewedInstant{o.Sent, rfc3339(o.Sent.Min), rfc3339(o.Sent.Max)}})
+		return json.MarshalWrite(out, previewed{o, previewedInstant{o.Sent, rfc3339(o.Sent.Min), rfc3339(o.Sent.Max)}})
 	})
 	if err != nil {
 		return nil, err
+	}
+	if p.Fault != nil { // a name may be anything
+		p.Fault.File = strings.ToValidUTF8(p.Fault.File, "\uFFFD")
 	}
 	rest, err := json.Marshal(p)
 	if err != nil {

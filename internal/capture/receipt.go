@@ -2,10 +2,11 @@ package capture
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"despatch/internal/store"
 )

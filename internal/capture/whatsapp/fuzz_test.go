@@ -1,11 +1,12 @@
 package whatsapp
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/go-json-experiment/json"
 
 	"despatch/internal/capture"
 )

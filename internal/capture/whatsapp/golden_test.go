@@ -3,13 +3,15 @@ package whatsapp
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"despatch/internal/capture"
 )
@@ -105,15 +107,13 @@ func TestGolden(t *testing.T) {
 
 func golden(t *testing.T, name string, p *parsed) {
 	t.Helper()
-	var got bytes.Buffer
-	enc := json.NewEncoder(&got)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	if err := enc.Encode(p); err != nil {
+	raw, err := json.Marshal(p, json.Deterministic(true), jsontext.WithIndent(" "))
+	if err != nil {
 		t.Fatal(err)
 	}
+	got := append(raw, '\n')
 	if *update {
-		if err := os.WriteFile(name, got.Bytes(), 0o666); err != nil {
+		if err := os.WriteFile(name, got, 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -121,8 +121,8 @@ func golden(t *testing.T, name string, p *parsed) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("got %s\nwant %s", firstDifference(got.Bytes(), want), name)
+	if !bytes.Equal(got, want) {
+		t.Errorf("got %s\nwant %s", firstDifference(got, want), name)
 	}
 }
 
