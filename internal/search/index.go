@@ -36,6 +36,7 @@ type Index struct {
 	scope map[int64]string
 
 	upTo     atomic.Int64
+	waiting  atomic.Int64 // callers of Wait
 	mu       sync.Mutex
 	progress chan struct{} // guarded by mu; closed and replaced when upTo grows
 }
@@ -121,6 +122,7 @@ func (x *Index) Close() error { return x.db.Close() }
 // How often the record is looked at without being woken, and how much is indexed in one transaction.
 const (
 	pollEvery  = 250 * time.Millisecond
+	courtesy   = 4 // times as long as a step takes, the index rests before the next while it is behind
 	batchSize  = 500
 	catchUp    = 4000 // when it is far behind
 	retryAfter = 2 * time.Second
@@ -139,6 +141,7 @@ func (x *Index) Run(ctx context.Context) error {
 		}
 		wait := pollEvery
 		for {
+			began := time.Now()
 			more, err := x.step(ctx)
 			if err != nil && ctx.Err() == nil {
 				x.opt.Log.WarnContext(ctx, "the search index cannot be brought up to the record; trying again", "err", err)
@@ -146,6 +149,15 @@ func (x *Index) Run(ctx context.Context) error {
 			}
 			if err != nil || !more {
 				break
+			}
+			if x.waiting.Load() == 0 { // nobody waits: leave the processors to those who write
+				pause := time.NewTimer(courtesy * time.Since(began))
+				select {
+				case <-ctx.Done():
+				case <-x.wake:
+				case <-pause.C:
+				}
+				pause.Stop()
 			}
 		}
 		timer.Reset(wait)
@@ -162,6 +174,8 @@ func (x *Index) Notify() {
 
 // Wait returns when the index covers the record up to a size, or when ctx ends.
 func (x *Index) Wait(ctx context.Context, size int64) error {
+	x.waiting.Add(1)
+	defer x.waiting.Add(-1)
 	for {
 		x.mu.Lock()
 		next := x.progress
