@@ -87,7 +87,7 @@ func (c *comparer) skip() { c.lost = true }
 // expectBase64 is expect for bytes that stand in the file as base64; nil ends them.
 func (c *comparer) expectBase64(item int, piece []byte) {
 	if c.inner == nil {
-		c.inner = &comparer{name: c.name, src: newWindow(&unbase64{src: c.src}), report: c.report, ended: c.ended}
+		c.inner = &comparer{name: c.name, src: &window{r: &unbase64{src: c.src}}, report: c.report, ended: c.ended}
 	}
 	if piece != nil {
 		c.inner.expect(item, piece)
@@ -104,38 +104,47 @@ func (c *comparer) expectBase64(item int, piece []byte) {
 // been written comes out as zeros, and so as wrong.
 type unbase64 struct {
 	src  *window
-	line []byte
-	done bool
+	rest []byte // of the line at hand
+	line [78]byte
 }
 
-func (u *unbase64) Read(p []byte) (int, error) {
-	if len(u.line) == 0 && !u.next() {
+func (u *unbase64) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(u.rest) == 0 && !u.next() {
+			break
+		}
+		k := copy(p[n:], u.rest)
+		u.rest = u.rest[k:]
+		n += k
+	}
+	if n == 0 && len(p) > 0 {
 		return 0, io.EOF
 	}
-	n := copy(p, u.line)
-	u.line = u.line[n:]
 	return n, nil
 }
 
 func (u *unbase64) Close() error { return nil }
 
-// next decodes lines until there is something to give.
+// next decodes a line.
 func (u *unbase64) next() bool {
-	if u.done || len(u.src.peek(1)) == 0 || string(u.src.peek(2)) == "--" {
+	if have := u.src.peek(2); len(have) == 0 || string(have) == "--" {
 		return false
 	}
 	text, err := u.src.line(maxLine)
 	if err != nil {
 		return false
 	}
-	b := make([]byte, 0, lineBytes)
-	b, err = base64.StdEncoding.Strict().AppendDecode(b, bytes.TrimSuffix(text, []byte("\r")))
+	b, err := base64.StdEncoding.Strict().AppendDecode(u.line[:0], bytes.TrimSuffix(text, []byte("\r")))
 	var want [78]byte
-	if err != nil || !bytes.Equal(append(base64.StdEncoding.AppendEncode(want[:0], b), '\r'), text) ||
-		len(b) != lineBytes && len(u.src.peek(1)) > 0 && string(u.src.peek(2)) != "--" {
+	ok := err == nil && len(b) <= lineBytes && bytes.Equal(append(base64.StdEncoding.AppendEncode(want[:0], b), '\r'), text)
+	if ok && len(b) < lineBytes { // only the last line may be short
+		have := u.src.peek(2)
+		ok = len(have) == 0 || string(have) == "--"
+	}
+	if !ok {
 		b = make([]byte, lineBytes)
 	}
-	u.line = b
+	u.rest = b
 	return true
 }
 
@@ -153,7 +162,7 @@ const windowSize = 4 << 20
 // window reads a file with a view ahead and hashes all of it.
 type window struct {
 	r    io.ReadCloser
-	sum  hash.Hash
+	sum  hash.Hash // nil if nobody asks for it
 	size int64
 	buf  []byte
 	at   int
@@ -174,7 +183,9 @@ func (w *window) peek(n int) []byte {
 		}
 		var k int
 		k, w.err = w.r.Read(w.buf[len(w.buf) : len(w.buf)+min(64<<10, cap(w.buf)-len(w.buf))])
-		w.sum.Write(w.buf[len(w.buf) : len(w.buf)+k])
+		if w.sum != nil {
+			w.sum.Write(w.buf[len(w.buf) : len(w.buf)+k])
+		}
 		w.size += int64(k)
 		w.buf = w.buf[:len(w.buf)+k]
 	}
@@ -216,6 +227,9 @@ func (w *window) finish() (int64, string) {
 		w.peek(1)
 	}
 	w.r.Close()
+	if w.sum == nil {
+		return w.size, ""
+	}
 	return w.size, hex.EncodeToString(w.sum.Sum(nil))
 }
 

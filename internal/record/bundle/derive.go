@@ -287,7 +287,7 @@ func deriveObservation(parts []Part) (Content, error) {
 // do not say of an attachment.
 func (c *Content) same(derived *Content) bool {
 	d := c.adopt(derived)
-	a, b := object{[]byte{'{'}}, object{[]byte{'{'}}
+	a, b := object{append(make([]byte, 0, 1024), '{')}, object{append(make([]byte, 0, 1024), '{')}
 	c.append(&a)
 	d.append(&b)
 	return string(a.b) == string(b.b)

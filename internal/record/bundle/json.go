@@ -213,7 +213,9 @@ func parseLine[T any](line []byte, v *T, write func(*T) []byte) error {
 
 // parseItem reads an item's line. It is written by hand because it is most of what checking a large bundle costs; what
 // it reads wrongly, it writes otherwise and so refuses.
-func parseItem(line []byte) (*Item, error) {
+//
+// Scratch is overwritten and returned for the next call.
+func parseItem(line, scratch []byte) (*Item, []byte, error) {
 	it := new(Item)
 	matrix.Members(line, func(name string, value []byte) bool {
 		switch name {
@@ -254,10 +256,11 @@ func parseItem(line []byte) (*Item, error) {
 		}
 		return true
 	})
-	if !bytes.Equal(it.append(nil, true), line) {
-		return it, errForm
+	scratch = it.append(scratch[:0], true)
+	if !bytes.Equal(scratch, line) {
+		return it, scratch, errForm
 	}
-	return it, nil
+	return it, scratch, nil
 }
 
 func text(value []byte) string  { s, _ := matrix.String(value); return s }
@@ -392,7 +395,7 @@ func (o *object) base64(b []byte) {
 	o.b = append(o.b, '"')
 }
 
-func parseEntryLine(line []byte) (*entryLine, error) {
+func parseEntryLine(line, scratch []byte) (*entryLine, []byte, error) {
 	l := new(entryLine)
 	var bad error
 	var body, body64 bool
@@ -440,12 +443,13 @@ func parseEntryLine(line []byte) (*entryLine, error) {
 		return bad == nil
 	})
 	if bad != nil {
-		return l, bad
+		return l, scratch, bad
 	}
-	if (l.Salt != nil) != (body != body64) || !bytes.Equal(l.append(nil), line) {
-		return l, errForm
+	scratch = l.append(scratch[:0])
+	if (l.Salt != nil) != (body != body64) || !bytes.Equal(scratch, line) {
+		return l, scratch, errForm
 	}
-	return l, nil
+	return l, scratch, nil
 }
 
 func decodeBase64(value []byte) ([]byte, error) {

@@ -293,7 +293,7 @@ func FuzzEntryLine(f *testing.F) {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if l, err := parseEntryLine(line); err == nil && !bytes.Equal(l.append(nil), line) {
+		if l, _, err := parseEntryLine(line, nil); err == nil && !bytes.Equal(l.append(nil), line) {
 			t.Errorf("%q is not what is written again", line)
 		}
 	})
@@ -314,12 +314,12 @@ func TestItemForm(t *testing.T) {
 	if !bytes.Equal(a, b) {
 		t.Errorf("written and read:\n%s\nwant\n%s", b, a)
 	}
-	if read, err := parseItem(line); err != nil {
+	if read, _, err := parseItem(line, nil); err != nil {
 		t.Error(err)
 	} else if c, _ := json.Marshal(read); !bytes.Equal(a, c) {
 		t.Errorf("read by hand:\n%s\nwant\n%s", c, a)
 	}
-	if _, err := parseItem(append([]byte(" "), line...)); err == nil {
+	if _, _, err := parseItem(append([]byte(" "), line...), nil); err == nil {
 		t.Error("an item in another form was read")
 	}
 }

@@ -464,6 +464,7 @@ func (v *verifier) readItems(header chan<- Header, steps chan<- []step) error {
 	next := 1 // number of the next item
 	convs := 0
 	var conv *conversation
+	var scratch []byte
 	state := inConversations
 	for {
 		if err := v.ctx.Err(); err != nil {
@@ -493,7 +494,8 @@ func (v *verifier) readItems(header chan<- Header, steps chan<- []step) error {
 			v.endConversation(conv)
 			state = inConversations
 		default:
-			it, err := parseItem(bytes.TrimSuffix(line, []byte(",")))
+			var it *Item
+			it, scratch, err = parseItem(bytes.TrimSuffix(line, []byte(",")), scratch)
 			if err != nil || it.Number != next {
 				v.unreadable(next, it, err)
 				it = nil
@@ -578,6 +580,8 @@ type entryReader struct {
 	keep  bool      // keep the lines' text
 	ahead []*entryLine
 	eof   bool
+
+	scratch []byte
 }
 
 // peek returns the i'th line in advance, 0 or 1, or nil.
@@ -588,7 +592,8 @@ func (r *entryReader) peek(i int) *entryLine {
 			r.eof = true
 			break
 		}
-		l, err := parseEntryLine(text)
+		var l *entryLine
+		l, r.scratch, err = parseEntryLine(text, r.scratch)
 		if l.err = err; err != nil {
 			l.Item = itemOf(text)
 		}
@@ -1115,7 +1120,7 @@ func (v *verifier) seals() error {
 			continue
 		}
 		number++
-		it, err := parseItem(bytes.TrimSuffix(line, []byte(",")))
+		it, _, err := parseItem(bytes.TrimSuffix(line, []byte(",")), nil)
 		if err != nil || it.Number != number {
 			continue // reported elsewhere
 		}
