@@ -1,0 +1,28 @@
+(() => {
+  const worker = self;
+  const name = "despatch-" + BUILD;
+  const lasting = new Set(SHELL);
+  worker.addEventListener("install", (e) => {
+    const keep = async () => {
+      const cache = await caches.open(name);
+      await cache.addAll(["/", ...SHELL]);
+    };
+    e.waitUntil(keep());
+  });
+  worker.addEventListener("activate", (e) => {
+    const tidy = async () => {
+      for (const other of await caches.keys()) if (other !== name) await caches.delete(other);
+    };
+    e.waitUntil(tidy());
+  });
+  worker.addEventListener("fetch", (e) => {
+    const { request } = e;
+    const url = new URL(request.url);
+    if (request.method !== "GET" || url.origin !== location.origin) return;
+    if (lasting.has(url.pathname)) {
+      e.respondWith(caches.match(url.pathname).then((kept) => kept ?? fetch(request)));
+    } else if (url.pathname === "/" && request.mode === "navigate") {
+      e.respondWith(fetch(request).catch(async () => await caches.match("/") ?? Response.error()));
+    }
+  });
+})();
