@@ -47,6 +47,7 @@ func openDesk(c *Config, s *server.Server, log *slog.Logger) (*http.Server, net.
 	mux.Handle("POST /user", httpd.JSON(&httpd.Adapter{Log: log}, func(r *http.Request, q *userRequest) (*userReply, error) {
 		return q.do(r.Context(), s.Identity, s.Name, c.address())
 	}))
+	mux.Handle("POST /capture", captureAtDesk(s))
 	return httpd.NewServer(mux, log), ln, nil
 }
 

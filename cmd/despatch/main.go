@@ -41,6 +41,7 @@ func commands() []command {
 	return []command{
 		{"demo", "show a made-up department, in a fresh folder", demoLong, demoCommand},
 		{"serve", "run the server", serveLong, serveCommand},
+		{"capture", "take exported chats onto the record", captureLong, captureCommand},
 		{"verify", "check a whole record against its signed checkpoint", verifyLong, verifyCommand},
 		{"user", "add people, and change what they may do", userLong, userCommand},
 		{"bench", "measure a server of its own on this machine", benchLong, benchCommand},
@@ -84,6 +85,9 @@ func (p *program) status(command string, err error) int {
 	if errors.Is(err, errFound) {
 		return 1 // it has been said
 	}
+	if code, ok := errors.AsType[exitStatus](err); ok {
+		return int(code) // and this
+	}
 	if usage, ok := errors.AsType[errUsage](err); ok {
 		fmt.Fprintln(p.err, "despatch:", usage)
 		return 2
@@ -95,6 +99,11 @@ func (p *program) status(command string, err error) int {
 	fmt.Fprintln(p.err, "despatch:", err)
 	return 1
 }
+
+// exitStatus is an outcome that has been told of and has a status of its own.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
 
 // errFound means that a check found something, and has said so.
 var errFound = errors.New("something was found")

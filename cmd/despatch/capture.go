@@ -1,0 +1,442 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones are declared by name, also on machines that do not know them
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/term"
+
+	"despatch/internal/capture"
+	"despatch/internal/capture/whatsapp"
+)
+
+const captureLong = `
+despatch capture --as NAME [--zone Europe/London] [--date-order dmy|mdy] FILE…
+despatch capture --dry-run [--json] FILE…
+
+Takes exported chats onto the record: each file is kept whole, then every message in it is an entry. NAME is who
+hands them in, as in despatch user. A FILE may be a WhatsApp export (.txt or .zip, from an iPhone or an Android
+phone), or a folder: each zip file in it, and each chat with the media beside it, is handed in by itself.
+
+  --as NAME           who hands the files in
+  --zone ZONE         the time zone that the phone was in, such as Europe/London
+  --date-order ORDER  dmy or mdy, where a file does not tell whether the day or the month comes first
+  --calendar NAME     gregorian or buddhist, where a file's years leave it open
+  --together          the files belong together: a chat and its media
+  --dry-run           only say what would be; nothing is kept
+  --json              one JSON object a line for each submission; doc/capture.md describes it
+
+The same file again changes nothing, and an import that was broken off goes on where it stopped. While the server
+runs on the same folder, it does the work.
+
+Exit status: 0 if every message is on the record; 3 if a question must be answered first; 4 if a file was kept whole
+but could not be read; 1 if something else failed; 2 if the arguments make no sense.`
+
+// Exit statuses of capture beside those of every command.
+const (
+	exitQuestion   exitStatus = 3
+	exitUnreadable exitStatus = 4
+)
+
+// captureJob is what the arguments ask for.
+type captureJob struct {
+	as, zone, order, calendar string
+	together, dryRun, json    bool
+	options                   capture.Options
+}
+
+// parsers are those of every system that can be read.
+func parsers() []capture.Parser { return []capture.Parser{whatsapp.Parser{}} }
+
+func captureCommand(ctx context.Context, p *program, args []string) error {
+	var j captureJob
+	c, rest, err := load("capture", args, p.env, func(f *flag.FlagSet) {
+		f.StringVar(&j.as, "as", "", "")
+		f.StringVar(&j.zone, "zone", "", "")
+		f.StringVar(&j.order, "date-order", "", "")
+		f.StringVar(&j.calendar, "calendar", "", "")
+		f.BoolVar(&j.together, "together", false, "")
+		f.BoolVar(&j.dryRun, "dry-run", false, "")
+		f.BoolVar(&j.json, "json", false, "")
+	})
+	if err != nil {
+		return err
+	}
+	if err := j.check(rest); err != nil {
+		return err
+	}
+	groups, err := j.groups(ctx, rest)
+	if err != nil {
+		return err
+	}
+	if j.dryRun {
+		return j.each(ctx, p, groups, j.preview)
+	}
+	desk, done, err := captureDesk(ctx, &c, p)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return j.each(ctx, p, groups, func(ctx context.Context, p *program, files []*capture.File) (capture.Status, error) {
+		return j.submit(ctx, p, desk, files)
+	})
+}
+
+// check reads the flags that have a meaning of their own.
+func (j *captureJob) check(files []string) error {
+	if len(files) == 0 {
+		return usagef("say which file to take onto the record; see `despatch help capture`")
+	}
+	if j.as == "" && !j.dryRun {
+		return usagef("say with --as who hands the files in, or with --dry-run that nothing is to be kept")
+	}
+	var err error
+	j.options, err = captureOptions{Zone: j.zone, DateOrder: j.order, Calendar: j.calendar}.options()
+	return err
+}
+
+// captureOptions are options as text.
+type captureOptions struct {
+	Zone      string `json:"zone"`
+	DateOrder string `json:"date_order"`
+	Calendar  string `json:"calendar"`
+}
+
+func (o captureOptions) options() (capture.Options, error) {
+	opt := capture.Options{DateOrder: o.DateOrder, Calendar: o.Calendar}
+	if o.Zone != "" {
+		var err error
+		if opt.Zone, err = time.LoadLocation(o.Zone); err != nil || strings.EqualFold(o.Zone, "local") {
+			return opt, usagef("there is no time zone %q; zones are called Europe/London, for instance", o.Zone)
+		}
+	}
+	if !slices.Contains([]string{"", "dmy", "mdy", "ymd"}, opt.DateOrder) {
+		return opt, usagef("--date-order is dmy or mdy, not %q", opt.DateOrder)
+	}
+	if !slices.Contains([]string{"", "gregorian", "buddhist"}, opt.Calendar) {
+		return opt, usagef("--calendar is gregorian or buddhist, not %q", opt.Calendar)
+	}
+	return opt, nil
+}
+
+// groups sorts the named files and folders into submissions, as lists of paths.
+func (j *captureJob) groups(ctx context.Context, names []string) ([][]string, error) {
+	var out [][]string
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, usagef("there is no file %s", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			out = append(out, []string{name})
+			continue
+		}
+		found, err := folderGroups(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, usagef("the folder %s holds no files", name)
+		}
+		out = append(out, found...)
+	}
+	if j.together {
+		out = [][]string{slices.Concat(out...)}
+	}
+	return out, nil
+}
+
+// folderGroups sorts a folder, and those in it: where a chat lies beside its media they belong together,
+// everything else is by itself.
+func folderGroups(ctx context.Context, dir string) ([][]string, error) {
+	byDir := map[string][]string{}
+	var dirs []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(d.Name(), ".") && path != dir {
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		at := filepath.Dir(path)
+		if byDir[at] == nil {
+			dirs = append(dirs, at)
+		}
+		byDir[at] = append(byDir[at], path)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out [][]string
+	for _, d := range dirs {
+		group, err := besideChats(ctx, byDir[d])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, group...)
+	}
+	return out, nil
+}
+
+func besideChats(ctx context.Context, paths []string) (out [][]string, err error) {
+	var loose []string
+	chats := 0
+	for _, path := range paths {
+		if strings.EqualFold(filepath.Ext(path), ".zip") {
+			out = append(out, []string{path})
+			continue
+		}
+		loose = append(loose, path)
+		if strings.EqualFold(filepath.Ext(path), ".txt") {
+			is, err := isChat(ctx, path)
+			if err != nil {
+				return nil, err
+			}
+			if is {
+				chats++
+			}
+		}
+	}
+	if chats > 0 {
+		return append(out, loose), nil
+	}
+	for _, path := range loose {
+		out = append(out, []string{path})
+	}
+	return out, nil
+}
+
+func isChat(ctx context.Context, path string) (bool, error) {
+	files, done, err := openFiles(ctx, []string{path})
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	for _, p := range parsers() {
+		if ok, err := p.Recognise(ctx, &capture.Source{Files: files}); ok {
+			return true, nil
+		} else if fault := (*capture.FileError)(nil); err != nil && !errors.As(err, &fault) {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// openFiles opens files to be read while done has not been called.
+func openFiles(ctx context.Context, paths []string) (files []*capture.File, done func(), err error) {
+	var open []*os.File
+	done = func() {
+		for _, f := range open {
+			f.Close()
+		}
+	}
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			done()
+			return nil, nil, err
+		}
+		open = append(open, f)
+		info, err := f.Stat()
+		if err == nil {
+			var c *capture.File
+			c, err = capture.NewFile(ctx, filepath.Base(path), f, info.Size(), info.ModTime())
+			files = append(files, c)
+		}
+		if err != nil {
+			done()
+			return nil, nil, err
+		}
+	}
+	return files, done, nil
+}
+
+// each handles one submission after the other and returns the gravest outcome.
+func (j *captureJob) each(ctx context.Context, p *program, groups [][]string, handle func(context.Context, *program, []*capture.File) (capture.Status, error)) error {
+	worst := exitStatus(0)
+	for i, paths := range groups {
+		if !j.json {
+			if i > 0 {
+				fmt.Fprintln(p.out)
+			}
+			fmt.Fprintln(p.out, describeGroup(paths))
+		}
+		files, done, err := openFiles(ctx, paths)
+		if err != nil {
+			return err
+		}
+		status, err := handle(ctx, p, files)
+		done()
+		if err != nil {
+			return fmt.Errorf("%s: %w", paths[0], err)
+		}
+		switch status {
+		case capture.StatusNeedsAnswer:
+			worst = max(worst, exitQuestion)
+		case capture.StatusUnreadable, capture.StatusUnknown:
+			worst = max(worst, exitUnreadable)
+		}
+	}
+	if worst != 0 {
+		return worst
+	}
+	return nil
+}
+
+func describeGroup(paths []string) string {
+	if len(paths) == 1 {
+		return paths[0]
+	}
+	return fmt.Sprintf("%s and %d files beside it", paths[0], len(paths)-1)
+}
+
+// preview says what a submission would bring.
+func (j *captureJob) preview(ctx context.Context, p *program, files []*capture.File) (capture.Status, error) {
+	opt := j.options
+	opt.ReceivedAt = time.Now()
+	if j.json {
+		v, err := capture.WritePreview(ctx, p.out, parsers(), files, opt)
+		if err != nil {
+			return "", err
+		}
+		return v.Status, nil
+	}
+	v, err := capture.MakePreview(ctx, parsers(), files, opt, nil)
+	if err != nil {
+		return "", err
+	}
+	fault := ""
+	if v.Fault != nil {
+		fault = v.Fault.Error()
+	}
+	printLines(p.out, v.Summary(fault))
+	return v.Status, nil
+}
+
+// submit hands in a submission and prints its receipt.
+func (j *captureJob) submit(ctx context.Context, p *program, desk captureSubmitter, files []*capture.File) (capture.Status, error) {
+	bar := newProgress(p.err)
+	r, err := desk.submit(ctx, j.as, files, captureOptions{Zone: j.zone, DateOrder: j.order, Calendar: j.calendar}, bar.show)
+	bar.end()
+	if err != nil {
+		return "", err
+	}
+	if j.json {
+		b, err := json.Marshal(r)
+		if err == nil {
+			_, err = p.out.Write(append(b, '\n'))
+		}
+		return r.Status, err
+	}
+	printLines(p.out, append([]string{"Receipt: " + r.Submission}, r.Summary()...))
+	if r.Status == capture.StatusNeedsAnswer {
+		fmt.Fprintln(p.out, "  The file is kept. Answer by handing it in again with --date-order or --calendar.")
+	}
+	return r.Status, nil
+}
+
+func printLines(w io.Writer, lines []string) {
+	for _, l := range lines {
+		fmt.Fprintln(w, "  "+l)
+	}
+}
+
+// progress shows on a terminal how many messages are on the record.
+type progress struct {
+	w     io.Writer
+	shown bool
+}
+
+func newProgress(w io.Writer) *progress {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return &progress{w: w}
+	}
+	return &progress{}
+}
+
+func (b *progress) show(messages int64) {
+	if b.w != nil {
+		fmt.Fprintf(b.w, "\r  %d messages on the record", messages)
+		b.shown = true
+	}
+}
+
+func (b *progress) end() {
+	if b.shown {
+		fmt.Fprint(b.w, "\r\033[K")
+	}
+}
+
+// captureSubmitter puts files on the record.
+type captureSubmitter interface {
+	submit(ctx context.Context, as string, files []*capture.File, o captureOptions, progress func(int64)) (*capture.Receipt, error)
+}
+
+// captureDesk is the running server, or, if none is running, this process.
+func captureDesk(ctx context.Context, c *Config, p *program) (captureSubmitter, func(), error) {
+	if _, err := os.Stat(filepath.Join(c.Data, "server-name")); errors.Is(err, fs.ErrNotExist) && c.ServerName == "" {
+		return nil, nil, usagef("%s is not a folder of Despatch; say which is with --data", c.Data)
+	}
+	unlock, err := lockFolder(c.Data)
+	if errors.Is(err, errLocked) {
+		return &remoteCapture{dir: c.Data}, func() {}, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := newServer(ctx, c, slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn})), nil)
+	if err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return &localCapture{s}, func() { s.Close(); unlock() }, nil
+}
+
+// lines reads what the server says of its progress.
+func lines(r io.Reader, fn func([]byte) error) error {
+	var rest []byte
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := r.Read(buf)
+		rest = append(rest, buf[:n]...)
+		for {
+			line, after, ok := bytes.Cut(rest, []byte("\n"))
+			if !ok {
+				break
+			}
+			if err := fn(line); err != nil {
+				return err
+			}
+			rest = after
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
