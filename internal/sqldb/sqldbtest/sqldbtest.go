@@ -71,13 +71,17 @@ func Restart(t testing.TB) (stop, start func()) {
 }
 
 // Main runs a package's tests and stops the PostgreSQL server that they may have started.
-func Main(m *testing.M) {
-	code := m.Run()
-	if shared != nil {
-		shared.stop()
-		os.RemoveAll(shared.dir)
-	}
-	os.Exit(code)
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a package that has something of its own to clear away: it returns the exit status.
+func Run(m *testing.M) int {
+	defer func() {
+		if shared != nil {
+			shared.stop()
+			os.RemoveAll(shared.dir)
+		}
+	}()
+	return m.Run()
 }
 
 type postgres struct {
