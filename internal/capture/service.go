@@ -294,6 +294,9 @@ func (s *Service) resume(ctx context.Context, row store.Submission) error {
 		return err
 	}
 	defer done()
+	if row, err = store.SubmissionByID(ctx, s.DB.Reader(), row.ID); err != nil || row.Status != "" {
+		return err // its owner was faster
+	}
 	_, err = s.file(ctx, row.ID, u)
 	return err
 }

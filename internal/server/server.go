@@ -236,6 +236,11 @@ func (s *Server) start() {
 	s.running.Go(func() { s.Rooms.Run(ctx) })
 	s.running.Go(func() { s.Identity.Run(ctx) })
 	s.running.Go(func() { s.Index.Run(ctx) })
+	s.running.Go(func() {
+		if err := s.Capture.Resume(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("exports that were broken off by a crash could not be filed", "err", err)
+		}
+	})
 }
 
 // Handler serves everything that people and programs reach over HTTP.
