@@ -15,6 +15,8 @@ import (
 	"net/netip"
 	"time"
 
+	"despatch/internal/capture"
+	"despatch/internal/disclosure"
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
 	"despatch/internal/matrix"
@@ -35,6 +37,9 @@ type Server struct {
 	Rec      *recorder.Recorder
 	Key      string // the verifier key of the record
 	Identity *identity.Service
+	Cases    *disclosure.Service
+	Capture  *capture.Service
+	Temp     string // where a file lies while it is handed in
 	HTTP     *httpd.Adapter
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -42,6 +47,7 @@ type Server struct {
 	assets *httpd.Assets
 	pages  pages
 	checks checks
+	making making
 }
 
 // root is where the console is mounted.
@@ -64,7 +70,10 @@ func (s *Server) Handler() http.Handler {
 }
 
 // Close waits for work in the background to end, having told it to.
-func (s *Server) Close() { s.checks.close() }
+func (s *Server) Close() {
+	s.checks.close()
+	s.making.close()
+}
 
 func must[T any](v T, err error) T {
 	if err != nil {

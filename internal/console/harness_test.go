@@ -29,7 +29,7 @@ func start(t testing.TB) *office {
 	t.Helper()
 	d := despatchtest.Start(t)
 	c := &console.Server{Name: d.Name, DB: d.DB, Rec: d.Rec, Key: d.Key, Identity: d.Identity,
-		HTTP: &httpd.Adapter{Log: d.Log}, Now: d.Now, Log: d.Log}
+		Cases: d.Cases, Capture: d.Capture, Temp: t.TempDir(), HTTP: &httpd.Adapter{Log: d.Log}, Now: d.Now, Log: d.Log}
 	mux := http.NewServeMux()
 	mux.Handle("/console/", c.Handler())
 	mux.Handle("/", d.Handler())

@@ -56,7 +56,7 @@ func parsePages(assets *httpd.Assets) (pages, error) {
 		return nil, err
 	}
 	layout, err := template.New("layout").Funcs(template.FuncMap{
-		"asset": assets.URL, "day": day, "moment": moment, "iso": iso, "number": number, "size": size,
+		"asset": assets.URL, "day": day, "moment": moment, "iso": iso, "number": number, "size": size, "date": dayWords, "count": func(n int) string { return number(int64(n)) },
 	}).ParseFS(dir, "layout.html", "parts.html")
 	if err != nil {
 		return nil, err
@@ -120,6 +120,8 @@ var navigation = []struct {
 	who []identity.Role
 }{
 	{link{root, "Start"}, everybody},
+	{link{root + "cases", "Cases"}, watchers},
+	{link{root + "captures", "Captured chats"}, records},
 	{link{root + "people", "People"}, devices},
 	{link{root + "health", "Record’s health"}, health},
 	{link{root + "audit", "What was done"}, auditor},

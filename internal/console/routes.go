@@ -25,6 +25,11 @@ var (
 	devices   = []identity.Role{identity.IT, identity.Security} // lost telephones are the business of both
 	health    = []identity.Role{identity.IT, identity.Auditor}
 	auditor   = []identity.Role{identity.Auditor}
+
+	records  = []identity.Role{identity.Records} // whether they are officers of the case, the service decides
+	approver = []identity.Role{identity.Approver}
+	readers  = []identity.Role{identity.Records, identity.Approver}                   // of items
+	watchers = []identity.Role{identity.Records, identity.Approver, identity.Auditor} // of cases, without what was said
 )
 
 // routes is the table of all pages. A test walks it with every role.
@@ -64,6 +69,44 @@ func (s *Server) routes() []route {
 		{"GET /console/health/check", health, s.checkProgress},
 
 		{"GET /console/audit", auditor, s.audit},
+
+		{"GET /console/cases", watchers, s.cases},
+		{"GET /console/cases/open", records, s.openCasePage},
+		{"POST /console/cases/open", records, s.openCase},
+		{"GET /console/cases/{case}", watchers, s.oneCase},
+		{"GET /console/cases/{case}/history", watchers, s.history},
+		{"GET /console/cases/{case}/done/{what}", watchers, s.caseDone},
+		{"GET /console/cases/{case}/scope", records, s.scopePage},
+		{"POST /console/cases/{case}/scope", records, s.scope},
+		{"GET /console/cases/{case}/conversations", records, s.conversations},
+		{"POST /console/cases/{case}/conversations", records, s.addConversations},
+		{"GET /console/cases/{case}/due", records, s.duePage},
+		{"POST /console/cases/{case}/due", records, s.due},
+		{"GET /console/cases/{case}/officers", readers, s.officersPage},
+		{"POST /console/cases/{case}/officers", readers, s.officers},
+		{"GET /console/cases/{case}/close", records, s.closePage},
+		{"POST /console/cases/{case}/close", records, s.closeCase},
+
+		{"GET /console/cases/{case}/search", records, s.searchCase},
+		{"POST /console/cases/{case}/search", records, s.collect},
+		{"GET /console/cases/{case}/around/{item}", records, s.around},
+		{"GET /console/cases/{case}/items", readers, s.items},
+		{"POST /console/cases/{case}/items", records, s.decideItems},
+		{"GET /console/cases/{case}/items/{item}", readers, s.item},
+		{"POST /console/cases/{case}/items/{item}", records, s.decideItem},
+
+		{"GET /console/cases/{case}/submit", records, s.submitPage},
+		{"POST /console/cases/{case}/submit", records, s.submit},
+		{"GET /console/cases/{case}/approval", approver, s.approvalPage},
+		{"POST /console/cases/{case}/approval", approver, s.approval},
+		{"GET /console/cases/{case}/bundles", readers, s.bundles},
+		{"POST /console/cases/{case}/bundles", records, s.makeBundle},
+		{"GET /console/cases/{case}/bundles/{bundle}", readers, s.download},
+
+		{"GET /console/captures", records, s.captures},
+		{"GET /console/captures/add", records, s.uploadPage},
+		{uploadRoute, records, s.uploadFile},
+		{"GET /console/captures/{submission}", records, s.capture},
 	}
 }
 
@@ -71,7 +114,8 @@ func (s *Server) routes() []route {
 type visit struct {
 	*identity.Session // nil if not signed in
 	token             string
-	name              string // of the person
+	name              string  // of the person
+	upload            *upload // the file of a form, on the one route that takes any
 }
 
 func (v *visit) roles() identity.Roles {
@@ -103,15 +147,24 @@ func (s *Server) guard(rt route) func(http.ResponseWriter, *http.Request) error 
 			v = &visit{} // an old cookie keeps nobody from signing in
 		}
 		if r.Method == http.MethodPost {
-			if err := readForm(w, r); err != nil {
+			read := func() error { return readForm(w, r) }
+			if rt.pattern == uploadRoute {
+				read = func() error { return s.readUpload(w, r, v) }
+				defer func() { v.upload.close() }()
+			}
+			if err := read(); err != nil {
 				return err
 			}
 			if v.Session != nil && rt.who != nil && !identity.CheckCSRF(v.token, r.PostForm.Get("csrf")) {
-				return httpd.Forbidden("This form is too old: you have signed in again since it was shown. Go back, reload the page, and try once more. Nothing was changed.")
+				return errOldForm()
 			}
 		}
 		return rt.serve(w, r, v)
 	}
+}
+
+func errOldForm() error {
+	return httpd.Forbidden("This form is too old: you have signed in again since it was shown. Go back, reload the page, and try once more. Nothing was changed.")
 }
 
 // visit says who makes a request. The error is why a cookie is not good, or that it could not be read.
@@ -145,6 +198,8 @@ func readForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 // nowhere answers for every address that no route has.
-func (s *Server) nowhere(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) nowhere(w http.ResponseWriter, r *http.Request) error { return errNowhere() }
+
+func errNowhere() error {
 	return httpd.NotFound("There is no page at this address. If you typed it, check that it is right; if you pasted it, check that it is whole.")
 }
