@@ -89,7 +89,7 @@ func (c *Config) name() (matrix.ServerName, error) {
 	case c.ServerName == "":
 		return "", usagef("this folder is new: say with --server-name what stands in user IDs, for instance --server-name example.gov.uk")
 	}
-	if err := os.WriteFile(path, []byte(c.ServerName+"\n"), 0o600); err != nil {
+	if err := server.KeepFile(path, []byte(c.ServerName+"\n")); err != nil {
 		return "", fmt.Errorf("keep the server's name: %w", err)
 	}
 	return matrix.ServerName(c.ServerName), nil

@@ -284,7 +284,7 @@ func logKey(path string, name matrix.ServerName) (note.Signer, string, error) {
 			return nil, "", err
 		}
 		raw = []byte(private + "\n" + public + "\n")
-		if err := os.WriteFile(path, raw, 0o600); err != nil {
+		if err := KeepFile(path, raw); err != nil {
 			return nil, "", fmt.Errorf("write the record's key: %w", err)
 		}
 	} else if err != nil {
