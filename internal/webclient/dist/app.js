@@ -22,7 +22,7 @@ function App() {
 function Window() {
   const id = route.value;
   const c = conversations.value.get(id);
-  return /* @__PURE__ */ h("div", { class: id ? "window reading" : "window" }, /* @__PURE__ */ h(ConversationList, null), /* @__PURE__ */ h("main", { class: "main" }, c ? /* @__PURE__ */ h(ConversationView, { key: id, c }) : /* @__PURE__ */ h(Nothing, { id })));
+  return /* @__PURE__ */ h("main", { class: id ? "window reading" : "window" }, /* @__PURE__ */ h(ConversationList, null), /* @__PURE__ */ h("div", { class: "main" }, c ? /* @__PURE__ */ h(ConversationView, { key: id, c }) : /* @__PURE__ */ h(Nothing, { id })));
 }
 function Nothing({ id }) {
   const lost = id !== "" && connection.value === "online";

@@ -2,7 +2,7 @@ import { h } from "./preact/preact.js";
 import { useEffect, useRef, useState } from "./preact/hooks.js";
 import { APIError, call, explain } from "./api.js";
 import { Sheet, closeSheet } from "./sheet.js";
-import { dateTime, names, number, plural } from "./words.js";
+import { dateTime, number } from "./words.js";
 import { Check, File as FileIcon, Seal, Tray, Warning } from "./icons.js";
 function Capture({ dropped }) {
   const [step, setStep] = useState({ at: "choose", problem: "" });
@@ -27,7 +27,7 @@ function Capture({ dropped }) {
     setStep({ at: "reading" });
     try {
       const answer = await ask(f, true);
-      const questions = answer.questions ?? answer.run?.questions ?? [];
+      const questions = answer.questions ?? [];
       if (questions.length > 0) setStep({ at: "asked", questions });
       else setStep({ at: "preview", answer });
     } catch (e) {
@@ -86,47 +86,22 @@ function Questions({ list, onAnswer }) {
   } }, /* @__PURE__ */ h("p", { role: "status" }, "The file does not say for certain. Nothing is guessed, so please tell us:"), list.map((q, i) => /* @__PURE__ */ h("fieldset", { key: q.about, class: "question" }, /* @__PURE__ */ h("legend", null, q.text), q.example && /* @__PURE__ */ h("p", { class: "example" }, /* @__PURE__ */ h("code", { dir: "auto" }, q.example)), q.answers.map((a, j) => /* @__PURE__ */ h("label", { key: a.value, class: "radio" }, /* @__PURE__ */ h("input", { type: "radio", name: q.about, value: a.value, "data-focus": i === 0 && j === 0 ? "" : void 0, checked: given[q.about] === a.value, onChange: () => setGiven({ ...given, [q.about]: a.value }) }), /* @__PURE__ */ h("span", null, a.meaning || a.value))))), /* @__PURE__ */ h("div", { class: "choices" }, /* @__PURE__ */ h("button", { type: "submit", class: "button", disabled: !all }, "Carry on")));
 }
 function Understood({ answer, file }) {
-  const run = answer.run ?? answer;
-  const doubts = (run.warnings ?? []).map((w) => doubt(w));
-  if (run.coverage?.likely_truncated) doubts.unshift("The oldest messages are probably missing: WhatsApp cuts long exports.");
-  return /* @__PURE__ */ h("div", { class: "understood" }, /* @__PURE__ */ h("p", { class: "what-file" }, /* @__PURE__ */ h(FileIcon, null), " ", /* @__PURE__ */ h("span", { dir: "auto" }, file.name)), /* @__PURE__ */ h("h3", null, "What was understood"), /* @__PURE__ */ h("ul", null, sentences(answer).map((s) => /* @__PURE__ */ h("li", { key: s, dir: "auto" }, s))), doubts.length > 0 && /* @__PURE__ */ h("div", null, /* @__PURE__ */ h("h3", null, "What is in doubt"), /* @__PURE__ */ h("ul", null, doubts.map((s) => /* @__PURE__ */ h("li", { key: s, dir: "auto" }, s)))));
+  const doubts = (answer.warnings ?? []).map((w) => doubt(w));
+  if (answer.coverage?.likely_truncated) doubts.unshift("The oldest messages are probably missing: WhatsApp cuts long exports.");
+  return /* @__PURE__ */ h("div", { class: "understood" }, /* @__PURE__ */ h("p", { class: "what-file" }, /* @__PURE__ */ h(FileIcon, null), " ", /* @__PURE__ */ h("span", { dir: "auto" }, file.name)), /* @__PURE__ */ h("h3", null, "What was understood"), /* @__PURE__ */ h("ul", null, (answer.summary ?? []).map((s) => /* @__PURE__ */ h("li", { key: s, dir: "auto" }, s))), (answer.sample ?? []).length > 0 && /* @__PURE__ */ h("div", null, /* @__PURE__ */ h("h3", null, "How it begins"), /* @__PURE__ */ h("ol", { class: "sample" }, answer.sample.map((o, i) => /* @__PURE__ */ h("li", { key: i }, /* @__PURE__ */ h("span", { class: "person-id" }, o.sender ? /* @__PURE__ */ h("b", { dir: "auto" }, o.sender) : "WhatsApp", " · ", local(o.sent)), /* @__PURE__ */ h("span", { dir: "auto" }, (o.text || o.body || "").slice(0, 160)))))), doubts.length > 0 && /* @__PURE__ */ h("div", null, /* @__PURE__ */ h("h3", null, "What is in doubt"), /* @__PURE__ */ h("ul", null, doubts.map((s) => /* @__PURE__ */ h("li", { key: s, dir: "auto" }, s)))));
 }
 function doubt(w) {
   const words = w.detail || w.code.replaceAll("_", " ").replace(/^./, (c) => c.toUpperCase());
   return w.count && w.count > 1 ? `${words} (${number(w.count)} times)` : words;
 }
-function sentences(answer) {
-  if (answer.summary) return answer.summary;
-  const run = answer.run ?? answer;
-  const out = [];
-  const phone = run.variant === "ios" ? " from an iPhone" : run.variant === "android" ? " from an Android phone" : "";
-  for (const c of run.conversations ?? []) {
-    const kind = c.kind === "group" ? "group" : "chat";
-    out.push(`A WhatsApp ${kind}${phone}${c.title ? `: “${c.title}”` : ""}.`);
-    const who = c.participants ?? [];
-    if (who.length > 0) out.push(`${plural(who.length, "person", "people")} wrote in it: ${names(who.map((p) => p.name), 8)}.`);
-  }
-  const cov = run.coverage;
-  if (typeof cov?.messages === "number") out.push(`${plural(cov.messages, "message")}${span(cov.first, cov.last)}.`);
-  if (cov?.members) out.push(`${plural(cov.members.total, "file")} in it, ${number(cov.members.named)} named by a message.`);
-  const r = run.reconciliation;
-  if (r?.balanced) out.push(`All ${number(r.in_file)} ${r.unit} of the file are accounted for.`);
-  return out;
-}
-function span(first, last) {
-  if (!first || !last) return "";
-  const a = date(first);
-  const b = date(last);
-  return a === b ? ` on ${a}` : `, from ${a} to ${b}`;
+function local(t) {
+  const m = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}:\d{2})/.exec(t?.local ?? "");
+  return m ? `${long.format(Date.UTC(+m[1], +m[2] - 1, +m[3]))}, ${m[4]}` : t?.raw ?? "";
 }
 const long = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
-function date(i) {
-  const t = i.local ? Date.parse(i.local.slice(0, 10) + "T00:00:00Z") : i.min_ms ?? NaN;
-  return Number.isNaN(t) ? "an unknown day" : long.format(t);
-}
 function Done({ answer, file }) {
   const r = answer.receipt;
-  return /* @__PURE__ */ h("div", { class: "done", role: "status" }, /* @__PURE__ */ h("p", { class: "verified" }, /* @__PURE__ */ h(Check, null), " ", /* @__PURE__ */ h("span", null, file.name, " is on the record.")), r && /* @__PURE__ */ h("p", { class: "on-record" }, /* @__PURE__ */ h(Seal, null), /* @__PURE__ */ h("span", null, r.position !== void 0 && /* @__PURE__ */ h("span", null, "Receipt: ", /* @__PURE__ */ h("b", null, "no. ", number(r.position)), r.time ? ` at ${dateTime(r.time)}` : "", ". "), r.reference && /* @__PURE__ */ h("span", null, "Reference ", /* @__PURE__ */ h("b", null, r.reference), ". "), "The file itself is kept whole beside what was read from it.")), /* @__PURE__ */ h("div", { class: "choices" }, /* @__PURE__ */ h("button", { type: "button", class: "button", "data-focus": true, onClick: closeSheet }, "Done")));
+  return /* @__PURE__ */ h("div", { class: "done", role: "status" }, /* @__PURE__ */ h("p", { class: "verified" }, /* @__PURE__ */ h(Check, null), " ", /* @__PURE__ */ h("span", null, file.name, " is on the record.")), r && /* @__PURE__ */ h("p", { class: "on-record" }, /* @__PURE__ */ h(Seal, null), /* @__PURE__ */ h("span", null, "On the record as ", /* @__PURE__ */ h("b", null, "no. ", number(r.position)), " at ", dateTime(r.time), ". Your reference is ", /* @__PURE__ */ h("b", { class: "reference" }, r.reference), ".", r.repeated ? " This very file was there already, and is not counted twice." : " The file is kept whole beside what was read from it.")), /* @__PURE__ */ h("div", { class: "choices" }, /* @__PURE__ */ h("button", { type: "button", class: "button", "data-focus": true, onClick: closeSheet }, "Done")));
 }
 export {
   Capture

@@ -65,7 +65,7 @@ function ConversationView({ c }) {
         setFiles([...e.dataTransfer?.files ?? []]);
       }
     },
-    /* @__PURE__ */ h("header", { class: "head" }, /* @__PURE__ */ h("button", { type: "button", class: "round back", "aria-label": "Back to the list", onClick: openList }, /* @__PURE__ */ h(Back, null)), /* @__PURE__ */ h("button", { type: "button", class: "head-title", onClick: () => showSheet(/* @__PURE__ */ h(PeopleSheet, { c })) }, /* @__PURE__ */ h(Avatar, { id: c.partner || c.id, name: c.title, group: !c.partner }), /* @__PURE__ */ h("span", { class: "head-words" }, /* @__PURE__ */ h("span", { class: "head-name", dir: "auto" }, c.title), /* @__PURE__ */ h("span", { class: "head-people" }, audience(c)))), /* @__PURE__ */ h(
+    /* @__PURE__ */ h("header", { class: "head" }, /* @__PURE__ */ h("button", { type: "button", class: "round back", "aria-label": "Back to the list", onClick: openList }, /* @__PURE__ */ h(Back, null)), /* @__PURE__ */ h("h1", { class: "head-heading" }, /* @__PURE__ */ h("button", { type: "button", class: "head-title", onClick: () => showSheet(/* @__PURE__ */ h(PeopleSheet, { c })) }, /* @__PURE__ */ h(Avatar, { id: c.partner || c.id, name: c.title, group: !c.partner }), /* @__PURE__ */ h("span", { class: "head-words" }, /* @__PURE__ */ h("span", { class: "head-name", dir: "auto" }, c.title), /* @__PURE__ */ h("span", { class: "head-people" }, audience(c))))), /* @__PURE__ */ h(
       "button",
       {
         type: "button",

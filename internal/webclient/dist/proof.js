@@ -1,4 +1,4 @@
-async function check(r) {
+async function check(r, words) {
   const proof = parseProof(r.proof);
   const checkpoint = parseCheckpoint(proof.checkpoint);
   if (proof.index !== BigInt(r.position)) {
@@ -8,7 +8,23 @@ async function check(r) {
   const root = await rootFrom(leaf, proof.index, checkpoint.size, proof.hashes);
   if (!equal(root, checkpoint.root)) throw new Error("The entry is not in the record that was signed.");
   const signature = await verifySignature(proof.checkpoint, checkpoint.origin, r.vkey);
-  return { size: Number(checkpoint.size), origin: checkpoint.origin, signature };
+  const message = await verifyBody(r, words);
+  return { size: Number(checkpoint.size), origin: checkpoint.origin, signature, message };
+}
+const ENTRY = 82;
+async function verifyBody(r, words) {
+  if (!r.body || !r.salt) return false;
+  const entry = decode(r.entry);
+  const body = decode(r.body);
+  const commitment = await sha256(new TextEncoder().encode("despatch/body/v1"), decode(r.salt), body);
+  if (entry.length !== ENTRY || !equal(entry.subarray(ENTRY - 32), commitment)) {
+    throw new Error("The entry is another message’s.");
+  }
+  const recorded = JSON.parse(new TextDecoder().decode(body));
+  if (words !== void 0 && recorded.content?.body !== words) {
+    throw new Error("What is on the record is not what is shown here.");
+  }
+  return true;
 }
 function parseProof(s) {
   const cut = s.indexOf("\n\n");

@@ -3,6 +3,7 @@ import { signal } from "./preact/signals.js";
 const toast = signal("");
 const spoken = signal("");
 let timer;
+let silence;
 function say(message) {
   toast.value = message;
   clearTimeout(timer);
@@ -10,6 +11,8 @@ function say(message) {
 }
 function announce(message) {
   spoken.value = spoken.value === message ? message + " " : message;
+  clearTimeout(silence);
+  silence = setTimeout(() => spoken.value = "", 5e3);
 }
 function Saying() {
   return /* @__PURE__ */ h("div", { class: "saying" }, /* @__PURE__ */ h("div", { class: "toast", role: "status" }, toast.value && /* @__PURE__ */ h("p", null, toast.value)), /* @__PURE__ */ h("div", { class: "hidden", role: "log", "aria-live": "polite", "aria-label": "Arriving messages" }, spoken.value));

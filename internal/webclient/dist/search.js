@@ -7,7 +7,7 @@ import { bodyOf, removed, summary } from "./history.js";
 import { relation, text } from "./matrix.js";
 import { closeSheet, Sheet } from "./sheet.js";
 import { Search } from "./icons.js";
-import { Text } from "./text.js";
+import { Marked } from "./text.js";
 import { when } from "./words.js";
 function useMessages(term, room) {
   const [found, setFound] = useState({ hits: [], busy: false, complete: true });
@@ -69,7 +69,7 @@ function HitRow({ hit: hit2, term, inRoom, onOpen }) {
   const title = conversations.value.get(hit2.room)?.title ?? "";
   const at = fold(hit2.body).indexOf(fold(term.trim()));
   const body = at > 60 ? "…" + hit2.body.slice(at - 40) : hit2.body;
-  return /* @__PURE__ */ h("button", { type: "button", class: "hit", onClick: onOpen }, /* @__PURE__ */ h("span", { class: "hit-head" }, /* @__PURE__ */ h("b", { dir: "auto" }, inRoom ? nameOf(hit2.sender) : title), /* @__PURE__ */ h("time", null, when(hit2.ts))), /* @__PURE__ */ h("span", { class: "hit-body", dir: "auto" }, !inRoom && `${nameOf(hit2.sender)}: `, /* @__PURE__ */ h(Text, { body: body.slice(0, 160), mentions: [], highlight: term.trim() })));
+  return /* @__PURE__ */ h("button", { type: "button", class: "hit", onClick: onOpen }, /* @__PURE__ */ h("span", { class: "hit-head" }, /* @__PURE__ */ h("b", { dir: "auto" }, inRoom ? nameOf(hit2.sender) : title), /* @__PURE__ */ h("time", null, when(hit2.ts))), /* @__PURE__ */ h("span", { class: "hit-body", dir: "auto" }, !inRoom && `${nameOf(hit2.sender)}: `, /* @__PURE__ */ h(Marked, { body: body.slice(0, 160), highlight: term.trim() })));
 }
 function SearchSheet({ c, onGoTo }) {
   const [term, setTerm] = useState("");

@@ -4,16 +4,21 @@ const EMOJI = /^(?:\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\ufe0f|\u200d\
 function onlyEmoji(s) {
   return s.length <= 24 && s.trim() !== "" && EMOJI.test(s) && [...new Intl.Segmenter().segment(s.replace(/\s/g, ""))].length <= 3;
 }
-function Text({ body, mentions, highlight }) {
+function Marked({ body, highlight }) {
+  const out = [];
+  plain(out, body, [], highlight);
+  return /* @__PURE__ */ h("span", { dir: "auto" }, out);
+}
+function Text({ body, mentions }) {
   const out = [];
   let at = 0;
   for (const m of body.matchAll(LINK)) {
-    plain(out, body.slice(at, m.index), mentions, highlight);
+    plain(out, body.slice(at, m.index), mentions);
     const href = m[0].startsWith("http") ? m[0] : "mailto:" + m[0];
     out.push(/* @__PURE__ */ h("a", { href, target: "_blank", rel: "noopener noreferrer" }, m[0]));
     at = m.index + m[0].length;
   }
-  plain(out, body.slice(at), mentions, highlight);
+  plain(out, body.slice(at), mentions);
   return /* @__PURE__ */ h("span", { class: onlyEmoji(body) ? "text emoji" : "text", dir: "auto" }, out);
 }
 function plain(out, s, mentions, highlight) {
@@ -32,6 +37,7 @@ function plain(out, s, mentions, highlight) {
   if (at < s.length) out.push(s.slice(at));
 }
 export {
+  Marked,
   Text,
   onlyEmoji
 };

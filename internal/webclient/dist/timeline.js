@@ -27,6 +27,16 @@ function Timeline({ c, goingTo, onGoTo, onReply, onEdit }) {
     const s = scroller.current;
     if (s && s.scrollTop > -80 && c.atNewest && document.visibilityState === "visible" && document.hasFocus()) void c.read();
   };
+  const remember = () => {
+    const s = scroller.current;
+    if (!s) return;
+    const box = s.getBoundingClientRect();
+    const y = box.top + Math.min(160, box.height / 2);
+    const below = document.elementsFromPoint(box.left + box.width / 2, y).map((e) => e.closest("[data-key]"));
+    const el = below.find(Boolean) ?? [...list.current.querySelectorAll("[data-key]")].find((e) => e.getBoundingClientRect().bottom > y);
+    anchor.current = el ? { key: el.dataset["key"], top: el.getBoundingClientRect().top } : null;
+  };
+  remember();
   useLayoutEffect(() => {
     const s = scroller.current;
     const a = anchor.current;
@@ -36,16 +46,8 @@ function Timeline({ c, goingTo, onGoTo, onReply, onEdit }) {
       const el = list.current.querySelector(`[data-key="${CSS.escape(a.key)}"]`);
       if (el) s.scrollTop += el.getBoundingClientRect().top - a.top;
     }
-    remember();
     read();
   });
-  const remember = () => {
-    const s = scroller.current;
-    const box = s.getBoundingClientRect();
-    const below = document.elementsFromPoint(box.left + box.width / 2, box.top + Math.min(160, box.height / 2));
-    const el = below.map((e) => e.closest("[data-key]")).find(Boolean);
-    anchor.current = el ? { key: el.dataset["key"], top: el.getBoundingClientRect().top } : null;
-  };
   const fill = () => {
     const s = scroller.current;
     if (!s || c.loading.value) return;
@@ -61,7 +63,6 @@ function Timeline({ c, goingTo, onGoTo, onReply, onEdit }) {
       asked = requestAnimationFrame(() => {
         asked = 0;
         setAtBottom(s.scrollTop > -80 && c.atNewest);
-        remember();
         read();
         fill();
       });
@@ -93,7 +94,6 @@ function Timeline({ c, goingTo, onGoTo, onReply, onEdit }) {
     el.scrollIntoView({ block: "center" });
     el.classList.add("found");
     el.focus({ preventScroll: true });
-    remember();
     const t = setTimeout(() => el.classList.remove("found"), 2e3);
     return () => clearTimeout(t);
   }, [goingTo, c.atNewest]);

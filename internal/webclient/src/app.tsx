@@ -32,12 +32,12 @@ function Window(): VNode {
   const id = route.value;
   const c = conversations.value.get(id);
   return (
-    <div class={id ? "window reading" : "window"}>
+    <main class={id ? "window reading" : "window"}>
       <ConversationList />
-      <main class="main">
+      <div class="main">
         {c ? <ConversationView key={id} c={c} /> : <Nothing id={id} />}
-      </main>
-    </div>
+      </div>
+    </main>
   );
 }
 

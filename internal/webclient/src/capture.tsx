@@ -5,23 +5,14 @@ import { h, type VNode } from "./preact/preact.js";
 import { useEffect, useRef, useState } from "./preact/hooks.js";
 import { APIError, call, explain } from "./api.js";
 import { Sheet, closeSheet } from "./sheet.js";
-import { dateTime, names, number, plural } from "./words.js";
+import { dateTime, number } from "./words.js";
 import { Check, File as FileIcon, Seal, Tray, Warning } from "./icons.js";
-
-interface Instant {
-  local?: string;
-  min_ms?: number;
-}
 
 /** What a parser understood of a file. */
 interface Run {
-  system?: string;
-  variant?: string;
-  conversations?: { title?: string; kind?: string; participants?: { name: string; messages?: number }[] }[];
   warnings?: { code: string; detail?: string; count?: number; line?: number }[];
   questions?: Question[];
-  coverage?: { messages?: number; first?: Instant | null; last?: Instant | null; likely_truncated?: boolean; members?: { total: number; named: number; unnamed: number } | null };
-  reconciliation?: { unit: string; in_file: number; balanced: boolean };
+  coverage?: { likely_truncated?: boolean };
 }
 
 interface Question {
@@ -32,9 +23,9 @@ interface Question {
 }
 
 interface Answer extends Run {
-  run?: Run;
   summary?: string[];
-  receipt?: { position?: number; reference?: string; time?: number; sha256?: string };
+  sample?: { sender?: string; text?: string; body?: string; sent?: { raw?: string; local?: string } }[];
+  receipt?: { position: number; reference: string; time: number; sha256?: string; repeated?: boolean };
 }
 
 type Step =
@@ -71,7 +62,7 @@ export function Capture({ dropped }: { dropped?: File }): VNode {
     setStep({ at: "reading" });
     try {
       const answer = await ask(f, true);
-      const questions = answer.questions ?? answer.run?.questions ?? [];
+      const questions = answer.questions ?? [];
       if (questions.length > 0) setStep({ at: "asked", questions });
       else setStep({ at: "preview", answer });
     } catch (e) {
@@ -179,14 +170,26 @@ function Questions({ list, onAnswer }: { list: Question[]; onAnswer: (given: Rec
 }
 
 function Understood({ answer, file }: { answer: Answer; file: File }): VNode {
-  const run = answer.run ?? answer;
-  const doubts = (run.warnings ?? []).map((w) => doubt(w));
-  if (run.coverage?.likely_truncated) doubts.unshift("The oldest messages are probably missing: WhatsApp cuts long exports.");
+  const doubts = (answer.warnings ?? []).map((w) => doubt(w));
+  if (answer.coverage?.likely_truncated) doubts.unshift("The oldest messages are probably missing: WhatsApp cuts long exports.");
   return (
     <div class="understood">
       <p class="what-file"><FileIcon /> <span dir="auto">{file.name}</span></p>
       <h3>What was understood</h3>
-      <ul>{sentences(answer).map((s) => <li key={s} dir="auto">{s}</li>)}</ul>
+      <ul>{(answer.summary ?? []).map((s) => <li key={s} dir="auto">{s}</li>)}</ul>
+      {(answer.sample ?? []).length > 0 && (
+        <div>
+          <h3>How it begins</h3>
+          <ol class="sample">
+            {answer.sample!.map((o, i) => (
+              <li key={i}>
+                <span class="person-id">{o.sender ? <b dir="auto">{o.sender}</b> : "WhatsApp"} · {local(o.sent)}</span>
+                <span dir="auto">{(o.text || o.body || "").slice(0, 160)}</span>
+              </li>
+            ))}
+          </ol>
+        </div>
+      )}
       {doubts.length > 0 && (
         <div>
           <h3>What is in doubt</h3>
@@ -202,38 +205,13 @@ function doubt(w: { code: string; detail?: string; count?: number }): string {
   return w.count && w.count > 1 ? `${words} (${number(w.count)} times)` : words;
 }
 
-function sentences(answer: Answer): string[] {
-  if (answer.summary) return answer.summary;
-  const run = answer.run ?? answer;
-  const out: string[] = [];
-  const phone = run.variant === "ios" ? " from an iPhone" : run.variant === "android" ? " from an Android phone" : "";
-  for (const c of run.conversations ?? []) {
-    const kind = c.kind === "group" ? "group" : "chat";
-    out.push(`A WhatsApp ${kind}${phone}${c.title ? `: “${c.title}”` : ""}.`);
-    const who = c.participants ?? [];
-    if (who.length > 0) out.push(`${plural(who.length, "person", "people")} wrote in it: ${names(who.map((p) => p.name), 8)}.`);
-  }
-  const cov = run.coverage;
-  if (typeof cov?.messages === "number") out.push(`${plural(cov.messages, "message")}${span(cov.first, cov.last)}.`);
-  if (cov?.members) out.push(`${plural(cov.members.total, "file")} in it, ${number(cov.members.named)} named by a message.`);
-  const r = run.reconciliation;
-  if (r?.balanced) out.push(`All ${number(r.in_file)} ${r.unit} of the file are accounted for.`);
-  return out;
-}
-
-function span(first?: Instant | null, last?: Instant | null): string {
-  if (!first || !last) return "";
-  const a = date(first);
-  const b = date(last);
-  return a === b ? ` on ${a}` : `, from ${a} to ${b}`;
+// local shows a time as the writer's clock had it: "3 April 2021, 10:15".
+function local(t: { raw?: string; local?: string } | undefined): string {
+  const m = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}:\d{2})/.exec(t?.local ?? "");
+  return m ? `${long.format(Date.UTC(+m[1]!, +m[2]! - 1, +m[3]!))}, ${m[4]}` : (t?.raw ?? "");
 }
 
 const long = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
-
-function date(i: Instant): string {
-  const t = i.local ? Date.parse(i.local.slice(0, 10) + "T00:00:00Z") : (i.min_ms ?? NaN);
-  return Number.isNaN(t) ? "an unknown day" : long.format(t);
-}
 
 function Done({ answer, file }: { answer: Answer; file: File }): VNode {
   const r = answer.receipt;
@@ -244,9 +222,8 @@ function Done({ answer, file }: { answer: Answer; file: File }): VNode {
         <p class="on-record">
           <Seal />
           <span>
-            {r.position !== undefined && <span>Receipt: <b>no. {number(r.position)}</b>{r.time ? ` at ${dateTime(r.time)}` : ""}. </span>}
-            {r.reference && <span>Reference <b>{r.reference}</b>. </span>}
-            The file itself is kept whole beside what was read from it.
+            On the record as <b>no. {number(r.position)}</b> at {dateTime(r.time)}. Your reference is <b class="reference">{r.reference}</b>.
+            {r.repeated ? " This very file was there already, and is not counted twice." : " The file is kept whole beside what was read from it."}
           </span>
         </p>
       )}

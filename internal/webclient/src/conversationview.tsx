@@ -77,13 +77,15 @@ export function ConversationView({ c }: { c: Conversation }): VNode {
     >
       <header class="head">
         <button type="button" class="round back" aria-label="Back to the list" onClick={openList}><Back /></button>
-        <button type="button" class="head-title" onClick={() => showSheet(<PeopleSheet c={c} />)}>
-          <Avatar id={c.partner || c.id} name={c.title} group={!c.partner} />
-          <span class="head-words">
-            <span class="head-name" dir="auto">{c.title}</span>
-            <span class="head-people">{audience(c)}</span>
-          </span>
-        </button>
+        <h1 class="head-heading">
+          <button type="button" class="head-title" onClick={() => showSheet(<PeopleSheet c={c} />)}>
+            <Avatar id={c.partner || c.id} name={c.title} group={!c.partner} />
+            <span class="head-words">
+              <span class="head-name" dir="auto">{c.title}</span>
+              <span class="head-people">{audience(c)}</span>
+            </span>
+          </button>
+        </h1>
         <button
           type="button"
           class={c.lifetime > 0 ? "round timed" : "round"}

@@ -51,7 +51,8 @@ function Line({ m, name, mentioned, group, tick, quoted, doings }: Props): VNode
       <div class={`bubble ${m.gone ? "gone" : ""} ${bare ? "bare" : ""} ${failed ? "failed" : ""}`}>
         {m.first && group && !m.mine ? <p class="from" dir="auto">{name}</p> : <span class="hidden">{from}:</span>}
         {quoted && !m.gone && (
-          <button type="button" class="quote" tabIndex={-1} onClick={() => doings.goTo(m.replyTo)} aria-label={`In reply to ${quoted.name}: ${quoted.text}. Go there`}>
+          <button type="button" class="quote" tabIndex={-1} onClick={() => doings.goTo(m.replyTo)} title="Go there">
+            <span class="hidden">In reply to </span>
             <b dir="auto">{quoted.name}</b>
             <span dir="auto">{quoted.text}</span>
           </button>

@@ -6,6 +6,9 @@ export interface Receipt {
   time: number;
   /** The entry, in base64. */
   entry: string;
+  /** The message as it was recorded, and the salt of the entry's commitment to it, unless it has been deleted; in base64. */
+  body?: string;
+  salt?: string;
   /** A C2SP tlog-proof. */
   proof: string;
   /** The signed checkpoint, the same as the proof carries. */
@@ -20,10 +23,12 @@ export interface Checked {
   origin: string;
   /** Whether this browser could check the signature; false if it knows no Ed25519. */
   signature: boolean;
+  /** Whether the entry was shown to be this message's; false if the message has been deleted since. */
+  message: boolean;
 }
 
-/** Checks a receipt. Throws an Error that says what does not hold. */
-export async function check(r: Receipt): Promise<Checked> {
+/** Checks a receipt for a message with the given words. Throws an Error that says what does not hold. */
+export async function check(r: Receipt, words: string | undefined): Promise<Checked> {
   const proof = parseProof(r.proof);
   const checkpoint = parseCheckpoint(proof.checkpoint);
   if (proof.index !== BigInt(r.position)) {
@@ -33,7 +38,26 @@ export async function check(r: Receipt): Promise<Checked> {
   const root = await rootFrom(leaf, proof.index, checkpoint.size, proof.hashes);
   if (!equal(root, checkpoint.root)) throw new Error("The entry is not in the record that was signed.");
   const signature = await verifySignature(proof.checkpoint, checkpoint.origin, r.vkey);
-  return { size: Number(checkpoint.size), origin: checkpoint.origin, signature };
+  const message = await verifyBody(r, words);
+  return { size: Number(checkpoint.size), origin: checkpoint.origin, signature, message };
+}
+
+// An entry is 82 bytes, the last 32 of them SHA-256("despatch/body/v1" | salt | body).
+const ENTRY = 82;
+
+async function verifyBody(r: Receipt, words: string | undefined): Promise<boolean> {
+  if (!r.body || !r.salt) return false;
+  const entry = decode(r.entry);
+  const body = decode(r.body);
+  const commitment = await sha256(new TextEncoder().encode("despatch/body/v1"), decode(r.salt), body);
+  if (entry.length !== ENTRY || !equal(entry.subarray(ENTRY - 32), commitment)) {
+    throw new Error("The entry is another message’s.");
+  }
+  const recorded = JSON.parse(new TextDecoder().decode(body)) as { content?: { body?: unknown } };
+  if (words !== undefined && recorded.content?.body !== words) {
+    throw new Error("What is on the record is not what is shown here.");
+  }
+  return true;
 }
 
 interface Proof {

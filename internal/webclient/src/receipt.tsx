@@ -28,7 +28,8 @@ export function Receipt({ c, m }: { c: Conversation; m: Message }): VNode {
     try {
       const p = proof ?? (await fetchProof());
       setProof(p);
-      setChecked(await check(p));
+      // An edit is an event of its own: the receipt is for what was first sent.
+      setChecked(await check(p, m.gone ? undefined : m.ev.content.body));
     } catch (e) {
       setChecked(null);
       setProblem(e instanceof Error && e.constructor === Error ? e.message : explain(e));
@@ -60,7 +61,8 @@ export function Receipt({ c, m }: { c: Conversation; m: Message }): VNode {
           <p class="verified">
             <Check />
             <span>
-              Checked in this browser: the entry is in the record of {number(checked.size)} entries{checked.signature ? `, signed by ${checked.origin}.` : ". This browser cannot check the signature itself."}
+              Checked in this browser: {checked.message ? "this message" : "its entry"} is no. {number(proof!.position)} of {number(checked.size)} on the record{checked.signature ? `, signed by ${checked.origin}.` : ". This browser cannot check the signature itself."}
+              {m.edited && " What was first sent and each change are entries of their own."}
             </span>
           </p>
         )}

@@ -7,6 +7,7 @@ import { signal } from "./preact/signals.js";
 const toast = signal("");
 const spoken = signal("");
 let timer: ReturnType<typeof setTimeout> | undefined;
+let silence: ReturnType<typeof setTimeout> | undefined;
 
 /** Shows a line for a few seconds and reads it out. */
 export function say(message: string): void {
@@ -15,10 +16,12 @@ export function say(message: string): void {
   timer = setTimeout(() => (toast.value = ""), Math.max(4000, message.length * 70));
 }
 
-/** Reads a line out without showing it. */
+/** Reads a line out without showing it. It does not stay: a message may be deleted or disappear. */
 export function announce(message: string): void {
   // The same words twice are two announcements: a trailing space makes the region change.
   spoken.value = spoken.value === message ? message + "\u00a0" : message;
+  clearTimeout(silence);
+  silence = setTimeout(() => (spoken.value = ""), 5000);
 }
 
 export function Saying(): VNode {

@@ -10,7 +10,7 @@ import { bodyOf, removed, summary } from "./history.js";
 import { type MatrixEvent, relation, text } from "./matrix.js";
 import { closeSheet, Sheet } from "./sheet.js";
 import { Search } from "./icons.js";
-import { Text } from "./text.js";
+import { Marked } from "./text.js";
 import { when } from "./words.js";
 
 export interface Hit {
@@ -103,7 +103,7 @@ export function HitRow({ hit, term, inRoom, onOpen }: { hit: Hit; term: string; 
         <b dir="auto">{inRoom ? nameOf(hit.sender) : title}</b>
         <time>{when(hit.ts)}</time>
       </span>
-      <span class="hit-body" dir="auto">{!inRoom && `${nameOf(hit.sender)}: `}<Text body={body.slice(0, 160)} mentions={[]} highlight={term.trim()} /></span>
+      <span class="hit-body" dir="auto">{!inRoom && `${nameOf(hit.sender)}: `}<Marked body={body.slice(0, 160)} highlight={term.trim()} /></span>
     </button>
   );
 }

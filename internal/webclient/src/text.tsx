@@ -11,16 +11,23 @@ export function onlyEmoji(s: string): boolean {
   return s.length <= 24 && s.trim() !== "" && EMOJI.test(s) && [...new Intl.Segmenter().segment(s.replace(/\s/g, ""))].length <= 3;
 }
 
-export function Text({ body, mentions, highlight }: { body: string; mentions: string[]; highlight?: string }): VNode {
+/** A text with the words of a search marked, for places that are links themselves. */
+export function Marked({ body, highlight }: { body: string; highlight: string }): VNode {
+  const out: ComponentChild[] = [];
+  plain(out, body, [], highlight);
+  return <span dir="auto">{out}</span>;
+}
+
+export function Text({ body, mentions }: { body: string; mentions: string[] }): VNode {
   const out: ComponentChild[] = [];
   let at = 0;
   for (const m of body.matchAll(LINK)) {
-    plain(out, body.slice(at, m.index), mentions, highlight);
+    plain(out, body.slice(at, m.index), mentions);
     const href = m[0].startsWith("http") ? m[0] : "mailto:" + m[0];
     out.push(<a href={href} target="_blank" rel="noopener noreferrer">{m[0]}</a>);
     at = m.index + m[0].length;
   }
-  plain(out, body.slice(at), mentions, highlight);
+  plain(out, body.slice(at), mentions);
   return <span class={onlyEmoji(body) ? "text emoji" : "text"} dir="auto">{out}</span>;
 }
 

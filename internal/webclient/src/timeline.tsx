@@ -41,7 +41,20 @@ export function Timeline({ c, goingTo, onGoTo, onReply, onEdit }: Props): VNode 
     if (s && s.scrollTop > -80 && c.atNewest && document.visibilityState === "visible" && document.hasFocus()) void c.read();
   };
 
-  // Keep what one reads where it is, and the newest in view when one is at the bottom.
+  const remember = () => {
+    const s = scroller.current;
+    if (!s) return;
+    const box = s.getBoundingClientRect();
+    const y = box.top + Math.min(160, box.height / 2);
+    const below = document.elementsFromPoint(box.left + box.width / 2, y).map((e) => e.closest<HTMLElement>("[data-key]"));
+    // Under an open sheet nothing can be pointed at: then each is asked.
+    const el = below.find(Boolean) ?? [...list.current!.querySelectorAll<HTMLElement>("[data-key]")].find((e) => e.getBoundingClientRect().bottom > y);
+    anchor.current = el ? { key: el.dataset["key"]!, top: el.getBoundingClientRect().top } : null;
+  };
+
+  // Keep what one reads where it is, and the newest in view when one is at the bottom: where it is, is
+  // measured now, before anything in the page is changed, and set right once it has been.
+  remember();
   useLayoutEffect(() => {
     const s = scroller.current!;
     const a = anchor.current;
@@ -51,17 +64,8 @@ export function Timeline({ c, goingTo, onGoTo, onReply, onEdit }: Props): VNode 
       const el = list.current!.querySelector(`[data-key="${CSS.escape(a.key)}"]`);
       if (el) s.scrollTop += el.getBoundingClientRect().top - a.top;
     }
-    remember();
     read();
   });
-
-  const remember = () => {
-    const s = scroller.current!;
-    const box = s.getBoundingClientRect();
-    const below = document.elementsFromPoint(box.left + box.width / 2, box.top + Math.min(160, box.height / 2));
-    const el = below.map((e) => e.closest<HTMLElement>("[data-key]")).find(Boolean);
-    anchor.current = el ? { key: el.dataset["key"]!, top: el.getBoundingClientRect().top } : null;
-  };
 
   const fill = () => {
     const s = scroller.current;
@@ -79,7 +83,6 @@ export function Timeline({ c, goingTo, onGoTo, onReply, onEdit }: Props): VNode 
       asked = requestAnimationFrame(() => {
         asked = 0;
         setAtBottom(s.scrollTop > -80 && c.atNewest);
-        remember();
         read();
         fill();
       });
@@ -114,7 +117,6 @@ export function Timeline({ c, goingTo, onGoTo, onReply, onEdit }: Props): VNode 
     el.scrollIntoView({ block: "center" });
     el.classList.add("found");
     el.focus({ preventScroll: true });
-    remember();
     const t = setTimeout(() => el.classList.remove("found"), 2000);
     return () => clearTimeout(t);
   }, [goingTo, c.atNewest]);

@@ -1,0 +1,385 @@
+package webclient_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"despatch/despatchtest"
+	"despatch/internal/matrix"
+)
+
+// department is a server with some people, and a browser.
+type department struct {
+	*despatchtest.Server
+	browser    context.Context
+	alice, bob *despatchtest.User
+	direct     matrix.RoomID // of Alice and Bob
+}
+
+func open(t *testing.T) *department {
+	t.Helper()
+	browser := chromium(t) // first, because without one there is nothing to do
+	d := &department{Server: despatchtest.Start(t), browser: browser}
+	d.alice, d.bob = d.User(t, "alice"), d.User(t, "bob")
+	d.direct = d.alice.CreateRoomWith(t, map[string]any{"preset": "trusted_private_chat", "is_direct": true}, d.bob)
+	return d
+}
+
+// sitsDown has somebody sign in at a screen.
+func (d *department) sitsDown(t *testing.T, name string, s screen) *person {
+	t.Helper()
+	p := visit(t, d.browser, d.URL, s)
+	p.signsIn(name, despatchtest.Password)
+	return p
+}
+
+// needs skips a test of something that the server does not answer yet.
+func (d *department) needs(t *testing.T, method, path string) {
+	t.Helper()
+	if status, raw := d.alice.Do(t, method, path, nil); status == http.StatusNotFound && bytes.Contains(raw, []byte("M_UNRECOGNIZED")) ||
+		status == http.StatusNotFound && !bytes.Contains(raw, []byte("errcode")) {
+		t.Skipf("the server does not know %s %s", method, path)
+	}
+}
+
+// tick is the state of the last own message, as it is read out.
+const tick = `[...document.querySelectorAll(".timeline .mine .ticks")].at(-1)?.getAttribute("aria-label")`
+
+func TestTwoPeopleChat(t *testing.T) {
+	d := open(t)
+	alice := d.sitsDown(t, "alice", laptop)
+	bob := d.sitsDown(t, "bob", phone)
+	alice.opens("Bob")
+
+	alice.writes("Are you still at your desk?")
+	alice.until("it is on the record", tick+` === "On the record" || `+tick+` === "Delivered"`)
+	bob.sees("Are you still at your desk?") // in the list
+	bob.until("it counts as unread", `document.querySelector(".badge")`)
+	bob.opens("Alice")
+	alice.until("it has been read", tick+` === "Read"`)
+
+	bob.types("Message", "Until six")
+	alice.sees("Bob is typing")
+	bob.taps("Send")
+	alice.sees("Until six")
+	alice.until("it is read out", `document.querySelector("[role=log]").textContent.includes("Bob: Until six")`)
+
+	bob.pulls("Are you still at your desk?")
+	bob.sees("Replying to Alice")
+	bob.writes("Yes, and the box is here")
+	alice.until("the reply quotes", `[...document.querySelectorAll(".quote")].some((q) => q.textContent.includes("Are you still at your desk?"))`)
+
+	// On the laptop everything goes by the keyboard.
+	alice.writes("Teh box?")
+	bob.sees("Teh box?")
+	alice.until("it is on the record", tick+` !== "Waiting to be sent"`)
+	alice.presses(kb.ArrowUp)
+	alice.presses("e")
+	alice.until("it can be edited", `document.querySelector(".composer textarea").value === "Teh box?"`)
+	ask[bool](alice, `(document.querySelector(".composer textarea").select(), true)`)
+	alice.do(insert("The red box?"))
+	alice.presses(kb.Enter)
+	bob.sees("The red box?")
+	bob.seesNoMore("Teh box?")
+
+	bob.holds("The red box?")
+	bob.taps("React 👍")
+	alice.until("the reaction is there", `document.querySelector(".reaction")?.textContent.includes("👍")`)
+
+	alice.presses(kb.ArrowUp)
+	alice.presses(kb.Delete)
+	alice.taps("Delete for everyone")
+	bob.sees("Deleted. It stays on the official record.")
+	bob.seesNoMore("The red box?")
+	alice.seesNoMore("The red box?")
+	alice.keepPicture("end")
+	bob.keepPicture("end")
+	d.CheckRecord(t)
+}
+
+// TestPhoto sends a photo with a place in it, and looks for the place in what arrives.
+func TestPhoto(t *testing.T) {
+	d := open(t)
+	d.needs(t, "POST", "/_matrix/media/v3/upload")
+	alice := d.sitsDown(t, "alice", phone)
+	bob := d.sitsDown(t, "bob", laptop)
+	alice.opens("Bob")
+	bob.opens("Alice")
+
+	file := filepath.Join(t.TempDir(), "IMG_0001.jpg")
+	if err := os.WriteFile(file, photoWithPlace(t, 1200, 800), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	alice.taps("Attach a photo or file")
+	alice.chooses(file)
+	alice.until("the photo is to be sent", `document.querySelector(".attached img")`)
+	alice.taps("Send")
+	bob.until("the frame of the photo has its size", `(() => { const r = document.querySelector(".picture")?.getBoundingClientRect(); return r && Math.abs(r.width / r.height - 1.5) < 0.02; })()`)
+	bob.until("the photo is there", `document.querySelector(".picture img")?.naturalWidth > 0`)
+	bob.taps("Photo from Alice")
+	bob.until("the photo is shown large", `document.querySelector(".viewer img")?.naturalWidth === 1200`)
+	photo := d.bob.Messages(t, d.direct, 1)[0]
+	uri, _ := photo.Content["url"].(string)
+	status, raw := d.bob.Do(t, "GET", "/_matrix/client/v1/media/download/"+strings.TrimPrefix(uri, "mxc://"), nil)
+	if status != http.StatusOK || len(raw) < 1000 {
+		t.Errorf("download of %q = %d with %d bytes", uri, status, len(raw))
+	}
+	if bytes.Contains(raw, []byte("Exif")) || bytes.Contains(raw, []byte("53.7N")) {
+		t.Error("the photo still has in it where it was taken")
+	}
+	bob.keepPicture("viewer")
+	bob.presses(kb.Escape)
+
+	notes := filepath.Join(t.TempDir(), "notes.csv")
+	if err := os.WriteFile(notes, []byte("a,b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	alice.taps("Attach a photo or file")
+	alice.chooses(notes)
+	alice.taps("Send")
+	bob.sees("notes.csv")
+}
+
+// photoWithPlace is a JPEG with an Exif block.
+func photoWithPlace(t *testing.T, w, h int) []byte {
+	t.Helper()
+	m := image.NewRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			m.Set(x, y, color.RGBA{uint8(40 + 80*y/h), uint8(120 + 60*x/w), uint8(150 + 80*y/h), 255})
+		}
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, m, nil); err != nil {
+		t.Fatal(err)
+	}
+	exif := []byte("Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00 53.7N 1.7W")
+	head := append([]byte{0xff, 0xd8, 0xff, 0xe1, byte((len(exif) + 2) >> 8), byte(len(exif) + 2)}, exif...)
+	return append(head, b.Bytes()[2:]...)
+}
+
+func TestDisappears(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for half a minute")
+	}
+	d := open(t)
+	alice := d.sitsDown(t, "alice", laptop)
+	bob := d.sitsDown(t, "bob", phone)
+	alice.opens("Bob")
+	bob.opens("Alice")
+	alice.taps("Disappearing messages: off")
+	alice.taps("30 seconds")
+	bob.sees("Disappears from devices after 30 seconds. The record keeps it.")
+	alice.writes("For your eyes, now")
+	bob.sees("For your eyes, now")
+	id := ask[string](bob, `[...document.querySelectorAll("[data-event]")].at(-1).dataset.event`)
+	for end := time.Now().Add(45 * time.Second); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+		if ask[bool](bob, `document.body.innerText.includes("Disappeared.")`) {
+			break
+		}
+	}
+	for _, p := range []*person{alice, bob} {
+		p.sees("Disappeared. It stays on the official record.")
+		p.seesNoMore("For your eyes, now")
+	}
+	alice.keepPicture("gone")
+	if d.Entry(t, matrix.EventID(id)).Pos < 0 {
+		t.Error("the message is not on the record")
+	}
+	d.CheckRecord(t)
+}
+
+func TestReceiptIsChecked(t *testing.T) {
+	d := open(t)
+	id := d.alice.Send(t, d.direct, "Agreed, with the second option.")
+	d.needs(t, "GET", "/_despatch/v1/receipt/"+string(d.direct)+"/"+string(id))
+	alice := d.sitsDown(t, "alice", phone)
+	alice.opens("Bob")
+	alice.holds("Agreed, with the second option.")
+	alice.taps("Receipt")
+	alice.sees("On the record as no.")
+	alice.taps("Check it yourself")
+	alice.sees("Checked in this browser: this message is no.")
+	alice.keepPicture("receipt")
+}
+
+func TestSendsItselfWhenTheNetworkIsBack(t *testing.T) {
+	d := open(t)
+	alice := d.sitsDown(t, "alice", laptop)
+	bob := d.sitsDown(t, "bob", laptop)
+	alice.until("the app is kept", `navigator.serviceWorker.ready.then((r) => r.active?.state === "activated")`)
+	alice.opens("Bob")
+	bob.opens("Alice")
+	alice.offline(true)
+	alice.writes("From the train")
+	alice.writes("Second, from the train")
+	alice.until("it waits", tick+` === "Waiting to be sent"`)
+	alice.do(chromedp.Reload()) // as a phone does with a tab that it had no room for; the worker has the app
+	alice.until("the app is there without a network", `document.querySelector(".list")`)
+	alice.offline(false)
+	bob.sees("Second, from the train")
+	got := ask[[]string](bob, `[...document.querySelectorAll(".message .text")].map((e) => e.textContent)`)
+	if want := []string{"From the train", "Second, from the train"}; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("arrived %q, want %q", got, want)
+	}
+	alice.forgive("ERR_INTERNET_DISCONNECTED", "Failed to fetch")
+}
+
+func (p *person) offline(yes bool) {
+	p.t.Helper()
+	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		conditions := []*network.Conditions{}
+		if yes {
+			conditions = append(conditions, &network.Conditions{Offline: true, DownloadThroughput: -1, UploadThroughput: -1})
+		}
+		worker := yes
+		_, err := cdp.Call(ctx, t, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+			EmulateOfflineServiceWorker: &worker, MatchedNetworkConditions: conditions})
+		return err
+	}))
+}
+
+// forgive takes back complaints of the browser that a test provoked.
+func (p *person) forgive(words ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var left []string
+	for _, c := range p.problems {
+		provoked := false
+		for _, w := range words {
+			provoked = provoked || strings.Contains(c, w)
+		}
+		if !provoked {
+			left = append(left, c)
+		}
+	}
+	p.problems = left
+}
+
+// TestLongHistory reads back through a long conversation: nothing jumps, and the page does not grow
+// without end.
+func TestLongHistory(t *testing.T) {
+	d := open(t)
+	const messages = 1000
+	for i := range messages {
+		d.alice.Send(t, d.direct, fmt.Sprintf("Message number %d", i))
+	}
+	bob := d.sitsDown(t, "bob", phone)
+	bob.opens("Alice")
+	bob.sees(fmt.Sprintf("Message number %d", messages-1))
+	bob.until("the newest is in view", `(() => { const t = document.querySelector(".timeline"); return Math.abs(t.scrollTop) < 2; })()`)
+
+	jumped := ask[string](bob, `(async () => {
+		const t = document.querySelector(".timeline");
+		const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+		let worst = 0, most = 0;
+		for (let i = 0; i < 900; i++) {
+			const box = t.getBoundingClientRect();
+			const el = document.elementsFromPoint(box.left + box.width / 2, box.top + 200).map((e) => e.closest("[data-event]")).find(Boolean);
+			const id = el?.dataset.event, before = el?.getBoundingClientRect().top;
+			const from = t.scrollTop;
+			t.scrollBy(0, -300);
+			await frame();
+			const again = id && document.querySelector('[data-event="' + CSS.escape(id) + '"]');
+			const moved = again ? again.getBoundingClientRect().top - before : 0; // by as much as was asked, or less at the top
+			worst = Math.max(worst, moved - 300, -moved);
+			most = Math.max(most, document.querySelectorAll(".message").length);
+			if (document.body.innerText.includes("Message number 0\n")) return "reached;" + worst + ";" + most;
+			if (t.scrollTop === from) await new Promise((done) => setTimeout(done, 30));
+		}
+		return "not reached;" + worst + ";" + most;
+	})()`)
+	var reached string
+	var worst float64
+	var most int
+	parts := strings.Split(jumped, ";")
+	reached = parts[0]
+	fmt.Sscan(parts[1], &worst)
+	fmt.Sscan(parts[2], &most)
+	if reached != "reached" {
+		t.Errorf("the first message was %s", reached)
+	}
+	if worst > 4 {
+		t.Errorf("something jumped by %.0f px", worst)
+	}
+	if most > 520 {
+		t.Errorf("%d messages were in the page at once", most)
+	}
+	bob.taps("Go to the newest message")
+	bob.sees(fmt.Sprintf("Message number %d", messages-1))
+
+	// What is written meanwhile does not move what is being read.
+	ask[bool](bob, `(document.querySelector(".timeline").scrollTop = -600, true)`)
+	time.Sleep(300 * time.Millisecond)
+	id := ask[string](bob, `(() => { const t = document.querySelector(".timeline").getBoundingClientRect(); return document.elementsFromPoint(t.left + 100, t.top + 160).map((e) => e.closest("[data-event]")).find(Boolean).dataset.event; })()`)
+	place := `Math.round(document.querySelector('[data-event="` + id + `"]').getBoundingClientRect().top)`
+	before := ask[int](bob, place)
+	d.alice.Send(t, d.direct, "A new one\nof several\nlines")
+	bob.until("it arrived", `document.body.innerText.includes("of several")`)
+	time.Sleep(100 * time.Millisecond)
+	if after := ask[int](bob, place); after != before {
+		t.Errorf("what was read moved from %d to %d", before, after)
+	}
+}
+
+func TestSignedOutElsewhere(t *testing.T) {
+	d := open(t)
+	d.alice.Send(t, d.direct, "Not for strangers")
+	bob := d.sitsDown(t, "bob", phone)
+	bob.opens("Alice")
+	bob.sees("Not for strangers")
+	if status, raw := d.SignIn(t, "bob").Do(t, "POST", "/_matrix/client/v3/logout/all", map[string]any{}); status != http.StatusOK {
+		t.Fatalf("logout/all = %d %s", status, raw)
+	}
+	bob.sees("You have been signed out.")
+	bob.seesNoMore("Not for strangers")
+	bob.signsIn("bob", despatchtest.Password)
+	bob.sees("Not for strangers")
+}
+
+// TestNothingIsLeftBehind looks at what a browser keeps: the token, the app itself, and no content.
+func TestNothingIsLeftBehind(t *testing.T) {
+	d := open(t)
+	d.alice.Send(t, d.direct, "Keep this to yourself")
+	bob := d.sitsDown(t, "bob", laptop)
+	bob.opens("Alice")
+	bob.sees("Keep this to yourself")
+	bob.until("the worker is ready", `navigator.serviceWorker.ready.then(() => true)`)
+	if got := ask[[]string](bob, `Object.keys(localStorage)`); len(got) != 1 || got[0] != "despatch.token" {
+		t.Errorf("local storage has %q, want the token alone", got)
+	}
+	cached := ask[[]string](bob, `(async () => { const out = []; for (const n of await caches.keys()) for (const r of await (await caches.open(n)).keys()) out.push(new URL(r.url).pathname); return out; })()`)
+	for _, c := range cached {
+		if c != "/" && c != "/manifest.webmanifest" && c != "/icon.svg" && !strings.HasPrefix(c, "/app/") {
+			t.Errorf("the worker keeps %s", c)
+		}
+	}
+	if len(cached) < 10 {
+		t.Errorf("the worker keeps %d files, want the whole app", len(cached))
+	}
+	if got := ask[[]string](bob, `indexedDB.databases().then((l) => l.map((d) => d.name))`); len(got) != 0 {
+		t.Errorf("databases %q, want none", got)
+	}
+	bob.taps("You: Bob")
+	bob.taps("Sign out here")
+	bob.sees("Sign in")
+	bob.seesNoMore("Keep this to yourself")
+	if n := ask[int](bob, `localStorage.length + sessionStorage.length`); n != 0 {
+		t.Errorf("%d things stored after signing out, want none", n)
+	}
+}
