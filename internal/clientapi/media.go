@@ -25,6 +25,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength > s.Media.MaxUpload() {
 		return httpd.TooLarge("Files may have at most %d MB.", s.Media.MaxUpload()>>20)
 	}
+	s.HTTP.Steady(w, r)
 	it, err := s.Media.Put(r.Context(), r.Body, media.Upload{By: string(x.User), Name: r.URL.Query().Get("filename"), Type: r.Header.Get("Content-Type")})
 	if err != nil {
 		return err

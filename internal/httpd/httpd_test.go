@@ -623,3 +623,39 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// An upload may take long, but not pause for long.
+func TestSteady(t *testing.T) {
+	a := &httpd.Adapter{BodyTimeout: 300 * time.Millisecond}
+	url, _ := start(t, a, func(mux *http.ServeMux) {
+		mux.Handle("POST /_matrix/upload", httpd.Func(a, func(w http.ResponseWriter, r *http.Request) error {
+			a.Steady(w, r)
+			n, err := io.Copy(io.Discard, r.Body)
+			if err == nil {
+				fmt.Fprint(w, n)
+			}
+			return err
+		}))
+	})
+	send := func(pause time.Duration) string {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "POST /_matrix/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\nConnection: close\r\n\r\n")
+		for range 8 {
+			time.Sleep(pause)
+			io.WriteString(conn, "x")
+		}
+		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		b, _ := io.ReadAll(conn)
+		return string(b)
+	}
+	if got := send(100 * time.Millisecond); !strings.HasPrefix(got, "HTTP/1.1 200") || !strings.HasSuffix(got, "8") {
+		t.Errorf("slow but steady: %q", got)
+	}
+	if got := send(500 * time.Millisecond); !strings.HasPrefix(got, "HTTP/1.1 408") {
+		t.Errorf("with long pauses: %q", got)
+	}
+}

@@ -164,6 +164,32 @@ func (rt *route) readBody(w http.ResponseWriter, r *http.Request, b []byte) ([]b
 	}
 }
 
+// Steady bounds how long the body of r may pause, instead of how long it may take: for uploads, which slow
+// connections need their time for. It is called before the body is read.
+func (a *Adapter) Steady(w http.ResponseWriter, r *http.Request) {
+	r.Body = &steady{ReadCloser: r.Body, conn: http.NewResponseController(w), pause: a.bodyTimeout()}
+}
+
+type steady struct {
+	io.ReadCloser
+	conn  *http.ResponseController
+	pause time.Duration
+}
+
+func (s *steady) Read(p []byte) (int, error) {
+	s.conn.SetReadDeadline(time.Now().Add(s.pause))
+	n, err := s.ReadCloser.Read(p)
+	switch {
+	case err == io.EOF:
+		s.conn.SetReadDeadline(time.Time{})
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = Errorf(http.StatusRequestTimeout, "M_UNKNOWN", "The upload stopped half-way. Try again.")
+	case err != nil:
+		err = Unknown("The upload broke off.")
+	}
+	return n, err
+}
+
 // checkObject reports whether b begins as an object does and is not nested too deeply; that it is JSON is
 // for the decoder to find out.
 func checkObject(b []byte) error {

@@ -338,6 +338,26 @@ func (s *Service) Verify(ctx context.Context, sha256 [32]byte) error {
 	return f.check(sha256)
 }
 
+// Run sweeps once a day, until ctx ends.
+func (s *Service) Run(ctx context.Context) {
+	tick := time.NewTicker(24 * time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n, err := s.Sweep(ctx, 24*time.Hour, time.Now())
+		switch {
+		case err != nil && ctx.Err() == nil:
+			s.opt.Log.WarnContext(ctx, "could not sweep the media folder", "error", err)
+		case n > 0:
+			s.opt.Log.InfoContext(ctx, "removed files that belong to nothing", "files", n)
+		}
+	}
+}
+
 // Sweep removes files that no content has and that are older than age: uploads whose transaction failed,
 // contents that were destroyed just before a crash. It returns how many.
 func (s *Service) Sweep(ctx context.Context, age time.Duration, now time.Time) (int, error) {

@@ -273,7 +273,7 @@ func TestUse(t *testing.T) {
 			t.Errorf("Item = %+v, %v", got, err)
 		}
 		do(func(ctx context.Context, tx *sqldb.Tx) error { return store.UseMedia(ctx, tx, it.ID, 30) })
-		open(true)
+		open(false)
 	})
 }
 

@@ -86,14 +86,13 @@ func InsertMedia(ctx context.Context, tx *sqldb.Tx, m Media) error {
 	return nil
 }
 
-// UseMedia says that the entry at pos shows an upload to participants. An upload that was gone can be seen
-// again.
+// UseMedia says that the entry at pos shows an upload to participants. An upload that is gone stays so: who
+// kept its ID cannot bring back what somebody deleted.
 func UseMedia(ctx context.Context, tx *sqldb.Tx, id string, pos int64) error {
 	if _, err := tx.Exec(ctx, `INSERT INTO media_use (media, pos) VALUES ($1, $2) ON CONFLICT DO NOTHING`, id, pos); err != nil {
 		return fmt.Errorf("use media %s: %w", id, err)
 	}
-	_, err := tx.Exec(ctx, `UPDATE media SET gone_at = 0 WHERE id = $1 AND gone_at <> 0`, id)
-	return err
+	return nil
 }
 
 // UnuseMedia says that the entry at pos, at the time now, ceased to show what it did. Uploads that nothing
