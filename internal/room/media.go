@@ -2,7 +2,6 @@ package room
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"despatch/internal/matrix"
@@ -12,31 +11,18 @@ import (
 	"despatch/internal/stream"
 )
 
-// showMedia notes which uploads a message shows, so that they are gone for participants when it is. What
-// an edit shows counts for the message that it edits: it goes when that goes.
+// shownMedia are the places in a message that name an upload.
+var shownMedia = [][]string{
+	{"url"}, {"info", "thumbnail_url"},
+	{"m.new_content", "url"}, {"m.new_content", "info", "thumbnail_url"},
+}
+
+// showMedia notes which uploads a message shows, so that they are gone for participants when it is.
 func (s *Service) showMedia(ctx context.Context, tx *sqldb.Tx, e *recorder.Committed, ev *stream.Event) error {
-	content, pos := ev.Content, e.Pos
-	if edited := matrix.Lookup(content, "m.new_content"); edited != nil {
-		if rel, _ := matrix.LookupString(content, "m.relates_to", "rel_type"); rel == "m.replace" {
-			target, _ := matrix.LookupString(content, "m.relates_to", "event_id")
-			ref, ok := store.EventRef(matrix.EventID(target))
-			if !ok {
-				return nil
-			}
-			row, _, err := store.EventByRef(ctx, tx, ref)
-			if errors.Is(err, store.ErrNotFound) || err == nil && row.Pruned {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			content, pos = edited, row.Pos
-		}
-	}
-	for _, path := range [][]string{{"url"}, {"info", "thumbnail_url"}} {
-		uri, _ := matrix.LookupString(content, path...)
+	for _, path := range shownMedia {
+		uri, _ := matrix.LookupString(ev.Content, path...)
 		if id, ok := strings.CutPrefix(uri, "mxc://"+string(s.Server)+"/"); ok && len(id) <= matrix.MaxIDSize {
-			if err := store.UseMedia(ctx, tx, id, pos); err != nil {
+			if err := store.UseMedia(ctx, tx, id, e.Pos); err != nil {
 				return err
 			}
 		}

@@ -235,6 +235,7 @@ func (s *Server) start() {
 	s.stop = cancel
 	s.running.Go(func() { s.Rooms.Run(ctx) })
 	s.running.Go(func() { s.Identity.Run(ctx) })
+	s.running.Go(func() { s.Media.Run(ctx) })
 	s.running.Go(func() { s.Index.Run(ctx) })
 	s.running.Go(func() {
 		if err := s.Capture.Resume(ctx); err != nil && ctx.Err() == nil {
