@@ -76,7 +76,7 @@ func Start(now time.Time) time.Time {
 // Fill makes up the department in an empty server whose clock is the given one.
 func Fill(ctx context.Context, s *server.Server, clock *Clock) error {
 	f := &filler{ctx: ctx, s: s, clock: clock, start: clock.Now(), ids: map[string]matrix.EventID{}}
-	for _, step := range []func() error{f.people, f.conversations, f.capture} {
+	for _, step := range []func() error{f.people, f.conversations, f.capture, f.openCase} {
 		if err := step(); err != nil {
 			return fmt.Errorf("make up the demonstration: %w", err)
 		}

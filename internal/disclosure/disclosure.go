@@ -15,7 +15,6 @@ package disclosure
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"log/slog"
 	"time"
@@ -23,6 +22,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"despatch/internal/matrix"
+	"despatch/internal/record"
 	"despatch/internal/recorder"
 	"despatch/internal/search"
 	"despatch/internal/sqldb"
@@ -80,8 +80,6 @@ func New(opt Options) *Service {
 	return &Service{opt: opt}
 }
 
-var errNotYet = errors.New("not written yet")
-
 // Scope is the scope on the record of a case's entries.
 func Scope(id string) string { return "case:" + id }
 
@@ -107,5 +105,16 @@ type Conversation = search.Conversation
 // of find, those with the newest message first. Next is for the page after it, "" at the end. Only for the officers
 // of the case; the look-up is recorded.
 func (s *Service) Conversations(ctx context.Context, who matrix.UserID, id, find, after string, limit int) (found []Conversation, next string, err error) {
-	return nil, "", errNotYet
+	if _, err := s.note(ctx, who, id, record.KindSearch, &entry{Type: "search.conversations", Find: find, After: after}, (*access).work); err != nil {
+		return nil, "", err
+	}
+	if found, next, err = s.opt.Index.Conversations(ctx, find, after, limit); err != nil {
+		return nil, "", err
+	}
+	for i := range found {
+		if found[i].Title == "" {
+			found[i].Title = namesOf(found[i])
+		}
+	}
+	return found, next, nil
 }

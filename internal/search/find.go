@@ -77,12 +77,29 @@ func (x *Index) search(ctx context.Context, q *Query, b Bounds, p Page, keep fun
 		return nil, fmt.Errorf("search: %w", err)
 	}
 	for _, r := range found {
-		res.Hits = append(res.Hits, Hit{Pos: r.Pos, Item: r.Item, Scope: r.Scope, Said: r.Key >> keyBits * 1000, Captured: r.Captured})
+		res.Hits = append(res.Hits, hit(r))
 	}
 	if next > 0 {
 		res.Next = strconv.FormatInt(next, 36)
 	}
 	return res, nil
+}
+
+func hit(r store.SearchRow) Hit {
+	return Hit{Pos: r.Pos, Item: r.Item, Scope: r.Scope, Said: r.Key >> keyBits * 1000, Captured: r.Captured}
+}
+
+// Of returns what is indexed of the entries at some positions, in no order: they themselves and the edits of them.
+func (x *Index) Of(ctx context.Context, positions []int64) ([]Hit, error) {
+	rows, err := store.SearchRowsOf(ctx, x.db.Reader(), positions)
+	if err != nil {
+		return nil, fmt.Errorf("look up entries in the index: %w", err)
+	}
+	out := make([]Hit, len(rows))
+	for i, r := range rows {
+		out[i] = hit(r)
+	}
+	return out, nil
 }
 
 // walk goes through what matches, newest first.

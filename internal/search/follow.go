@@ -144,7 +144,7 @@ func (x *Index) event(ctx context.Context, b *batch, e *store.Entry) error {
 		text, doc.Message = messageText(e.Body, content), true
 	case store.ClassEdit:
 		text, _ = matrix.LookupString(content, "m.new_content", "body")
-		if err := x.edited(ctx, &doc, content); err != nil {
+		if err := x.edited(ctx, &doc, content, e.Sender); err != nil {
 			return err
 		}
 	case store.ClassState:
@@ -185,15 +185,15 @@ func (x *Index) event(ctx context.Context, b *batch, e *store.Entry) error {
 	return nil
 }
 
-// edited finds the message that an edit belongs to.
-func (x *Index) edited(ctx context.Context, doc *store.SearchDoc, content []byte) error {
+// edited finds the message that an edit belongs to. What somebody else says of a message edits nothing.
+func (x *Index) edited(ctx context.Context, doc *store.SearchDoc, content []byte, sender int64) error {
 	target, _ := matrix.LookupString(content, "m.relates_to", "event_id")
 	ref, ok := store.EventRef(matrix.EventID(target))
 	if !ok {
 		return nil
 	}
 	e, err := store.EntryByRef(ctx, x.opt.Record.Reader(), ref)
-	if errors.Is(err, store.ErrNotFound) || err == nil && e.Scope != doc.Scope {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (e.Scope != doc.Scope || e.Sender != sender) {
 		return nil // an edit of nothing stands for itself
 	}
 	doc.Item = e.Pos

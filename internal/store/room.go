@@ -73,14 +73,15 @@ type Member struct {
 	User       matrix.UserID
 	Scope      int64
 	Membership string
-	Pos        int64
+	Pos        int64 // since when
 }
 
-// SetMember stores a membership.
+// SetMember stores a membership. Where it is as it was, as when a name changes, it holds since when it did.
 func SetMember(ctx context.Context, tx *sqldb.Tx, m Member) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO member (user_id, scope, membership, pos) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (user_id, scope) DO UPDATE SET membership = excluded.membership, pos = excluded.pos`,
+		ON CONFLICT (user_id, scope) DO UPDATE SET membership = excluded.membership,
+		pos = CASE WHEN member.membership = excluded.membership THEN member.pos ELSE excluded.pos END`,
 		m.User, m.Scope, m.Membership, m.Pos)
 	return err
 }
@@ -241,11 +242,93 @@ func InsertRelation(ctx context.Context, tx *sqldb.Tx, target []byte, pos int64,
 	return err
 }
 
-// Relations returns the events that relate to another, newest first, before a position.
-func Relations(ctx context.Context, q sqldb.Queryer, target []byte, relType string, before int64, limit int) ([]Event, error) {
+// RelationsOf says which relations of an event are wanted.
+type RelationsOf struct {
+	Type     string // "" for all but replies, which are no relations to the Client-Server API
+	Scope    int64
+	From, To int64 // From <= position < To
+	Limit    int
+	Forward  bool // the oldest first
+}
+
+// Relations returns events of a room that relate to another, the newest first.
+func Relations(ctx context.Context, q sqldb.Queryer, target []byte, w RelationsOf) ([]Event, error) {
+	order := "DESC"
+	if w.Forward {
+		order = "ASC"
+	}
 	r, err := q.Query(ctx, `SELECT `+eventColumns+` JOIN relation x ON x.pos = e.pos
-		WHERE x.target = $1 AND ($2 = '' OR x.rel_type = $2) AND x.pos < $3 ORDER BY x.pos DESC LIMIT $4`, target, relType, before, limit)
+		WHERE x.target = $1 AND (x.rel_type = $2 OR $2 = '' AND x.rel_type <> 'm.in_reply_to') AND e.scope = $3 AND x.pos >= $4 AND x.pos < $5
+		ORDER BY x.pos `+order+` LIMIT $6`, target, w.Type, w.Scope, w.From, w.To, w.Limit)
 	return events(r, err)
+}
+
+// Aggregate is what has been said in relation to an event and has not been deleted.
+type Aggregate struct {
+	Target int64  // the position of that event
+	Type   string // m.thread or m.replace
+	Count  int
+	Last   int64 // position of the newest
+	Own    bool  // whether one person, who was asked about, has said some of it
+}
+
+// Aggregates returns the threads on, and the edits of, the events at some positions, as far as they came
+// before a position and, of edits, as far as the sender of the event made them.
+func Aggregates(ctx context.Context, q sqldb.Queryer, positions []int64, before, sender int64) ([]Aggregate, error) {
+	var out []Aggregate
+	r, err := q.Query(ctx, `
+		SELECT t.pos, x.rel_type, count(*), max(e.pos), max(CASE WHEN e.sender = $3 THEN 1 ELSE 0 END)
+		FROM entry t JOIN relation x ON x.target = t.ref JOIN entry e ON e.pos = x.pos LEFT JOIN pruned p ON p.pos = e.pos
+		WHERE `+among(q, "t.pos")+` AND x.rel_type IN ('m.replace', 'm.thread') AND x.pos < $2 AND e.scope = t.scope
+		AND p.pos IS NULL AND e.body IS NOT NULL AND (x.rel_type <> 'm.replace' OR e.sender = t.sender)
+		GROUP BY t.pos, x.rel_type`, list(q, positions), before, sender)
+	return out, rows(r, err, func(r *sql.Rows) error {
+		var a Aggregate
+		var own int
+		err := r.Scan(&a.Target, &a.Type, &a.Count, &a.Last, &own)
+		a.Own = own != 0
+		out = append(out, a)
+		return err
+	})
+}
+
+// Threads returns the roots of a room's threads with from <= position < to, those whose newest message is the newest first,
+// and the position of that message of each. If sender is not 0 only those in which that person takes part.
+func Threads(ctx context.Context, q sqldb.Queryer, scope, from, to, before, sender int64, limit int) (roots []Event, last []int64, err error) {
+	r, err := q.Query(ctx, `
+		SELECT t.pos, max(x.pos)
+		FROM relation x JOIN entry e ON e.pos = x.pos JOIN entry t ON t.ref = x.target LEFT JOIN pruned p ON p.pos = e.pos
+		WHERE x.rel_type = 'm.thread' AND e.scope = $1 AND t.scope = $1 AND t.pos >= $2 AND e.pos < $3
+		AND p.pos IS NULL AND e.body IS NOT NULL
+		GROUP BY t.pos, t.sender
+		HAVING max(x.pos) < $4 AND ($5 = 0 OR t.sender = $5 OR max(CASE WHEN e.sender = $5 THEN 1 ELSE 0 END) = 1)
+		ORDER BY max(x.pos) DESC LIMIT $6`, scope, from, to, before, sender, limit)
+	var positions []int64
+	err = rows(r, err, func(r *sql.Rows) error {
+		var root, newest int64
+		err := r.Scan(&root, &newest)
+		positions, last = append(positions, root), append(last, newest)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	byPos, err := EventsAt(ctx, q, positions)
+	for _, pos := range positions {
+		roots = append(roots, byPos[pos])
+	}
+	return roots, last, err
+}
+
+// EventsAt returns the events at some positions.
+func EventsAt(ctx context.Context, q sqldb.Queryer, positions []int64) (map[int64]Event, error) {
+	out := make(map[int64]Event)
+	r, err := q.Query(ctx, `SELECT `+eventColumns+` WHERE `+among(q, "e.pos"), list(q, positions))
+	found, err := events(r, err)
+	for _, e := range found {
+		out[e.Pos] = e
+	}
+	return out, err
 }
 
 // CountMessages counts, up to limit, the messages of a room at or after a position that others than
@@ -363,12 +446,15 @@ func CountAccountData(ctx context.Context, q sqldb.Queryer, user matrix.UserID) 
 
 // LastStream returns the furthest place in the side stream that is stored.
 func LastStream(ctx context.Context, q sqldb.Queryer) (int64, error) {
-	var a, b int64
+	var a, b, c int64
 	if err := q.QueryRow(ctx, `SELECT coalesce(max(stream), 0) FROM receipt`).Scan(&a); err != nil {
 		return 0, err
 	}
-	err := q.QueryRow(ctx, `SELECT coalesce(max(stream), 0) FROM account_data`).Scan(&b)
-	return max(a, b), err
+	if err := q.QueryRow(ctx, `SELECT coalesce(max(stream), 0) FROM account_data`).Scan(&b); err != nil {
+		return 0, err
+	}
+	err := q.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM to_device`).Scan(&c)
+	return max(a, b, c), err
 }
 
 // SetBlob stores something for a client under a kind and a name.
@@ -408,6 +494,38 @@ func CountBlobs(ctx context.Context, q sqldb.Queryer, user matrix.UserID, kind s
 // DeleteBlob removes what a client has stored.
 func DeleteBlob(ctx context.Context, tx *sqldb.Tx, user matrix.UserID, kind, name string) error {
 	_, err := tx.Exec(ctx, `DELETE FROM client_blob WHERE user_id = $1 AND kind = $2 AND name = $3`, user, kind, name)
+	return err
+}
+
+// AddToDevice stores a message to one of somebody's devices.
+func AddToDevice(ctx context.Context, tx *sqldb.Tx, user matrix.UserID, device string, id int64, content []byte) error {
+	_, err := tx.Exec(ctx, `INSERT INTO to_device (id, user_id, device, content) VALUES ($1, $2, $3, $4)`, id, user, device, content)
+	return err
+}
+
+// ToDevice calls fn for the messages to a device with from < id <= to, in order.
+func ToDevice(ctx context.Context, q sqldb.Queryer, user matrix.UserID, device string, from, to int64, fn func(content []byte)) error {
+	r, err := q.Query(ctx, `SELECT content FROM to_device
+		WHERE user_id = $1 AND device = $2 AND id > $3 AND id <= $4 ORDER BY id`, user, device, from, to)
+	return rows(r, err, func(r *sql.Rows) error {
+		var content []byte
+		if err := r.Scan(&content); err != nil {
+			return err
+		}
+		fn(content)
+		return nil
+	})
+}
+
+// CountToDevice counts the messages that wait for a device.
+func CountToDevice(ctx context.Context, q sqldb.Queryer, user matrix.UserID, device string) (n int, err error) {
+	err = q.QueryRow(ctx, `SELECT count(*) FROM to_device WHERE user_id = $1 AND device = $2`, user, device).Scan(&n)
+	return n, err
+}
+
+// DeleteToDevice removes the messages to a device that it has received: those up to an id.
+func DeleteToDevice(ctx context.Context, tx *sqldb.Tx, user matrix.UserID, device string, upTo int64) error {
+	_, err := tx.Exec(ctx, `DELETE FROM to_device WHERE user_id = $1 AND device = $2 AND id <= $3`, user, device, upTo)
 	return err
 }
 

@@ -22,6 +22,7 @@ var searchSchema = []string{
 		key INTEGER PRIMARY KEY, pos BIGINT NOT NULL UNIQUE, item BIGINT NOT NULL, scope BIGINT NOT NULL,
 		captured BIGINT NOT NULL, message BIGINT NOT NULL)`,
 	`CREATE INDEX IF NOT EXISTS search_doc_scope ON search_doc (scope, key)`,
+	`CREATE INDEX IF NOT EXISTS search_doc_edit ON search_doc (item) WHERE item <> pos`,
 	`CREATE TABLE IF NOT EXISTS search_conversation (
 		scope INTEGER PRIMARY KEY, name TEXT NOT NULL, system TEXT NOT NULL, title TEXT NOT NULL, title_pos BIGINT NOT NULL,
 		words TEXT NOT NULL, messages BIGINT NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL)`,
@@ -377,6 +378,16 @@ func CountWords(ctx context.Context, q sqldb.Queryer, e *SearchExpr, from, to in
 			WHERE words @@ $1::tsquery AND key >= $2 AND key < $3 LIMIT $4) x`, e.tsquery(), from, to, limit).Scan(&n)
 	}
 	return n, err
+}
+
+// SearchRowsOf returns what is indexed of the messages at some positions: they themselves and their edits.
+func SearchRowsOf(ctx context.Context, q sqldb.Queryer, positions []int64) ([]SearchRow, error) {
+	own, err := searchRows(q.Query(ctx, `SELECT key, pos, item, scope, captured FROM search_doc WHERE `+among(q, "pos"), list(q, positions)))
+	if err != nil {
+		return nil, err
+	}
+	edits, err := searchRows(q.Query(ctx, `SELECT key, pos, item, scope, captured FROM search_doc WHERE item <> pos AND `+among(q, "item"), list(q, positions)))
+	return append(own, edits...), err
 }
 
 // SearchKey returns the key and scope of an indexed entry, or [ErrNotFound].

@@ -48,6 +48,8 @@ CREATE TABLE relation (
 	PRIMARY KEY (target, pos)
 );
 
+CREATE INDEX relation_type ON relation (rel_type, pos);
+
 CREATE TABLE room_alias (
 	alias   TEXT PRIMARY KEY,
 	room_id TEXT NOT NULL,

@@ -15,6 +15,9 @@ CREATE INDEX search_doc_words ON search_doc USING gin (words) WITH (fastupdate =
 -- postgres: for the bounds of a case
 CREATE INDEX search_doc_scope ON search_doc (scope, key);
 
+-- postgres: the edits of a message
+CREATE INDEX search_doc_edit ON search_doc (item) WHERE item <> pos;
+
 -- postgres: conversations
 CREATE TABLE search_conversation (
 	scope     BIGINT PRIMARY KEY,
