@@ -164,12 +164,14 @@ func ask[T any](p *person, js string) T {
 func (p *person) until(what, js string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		if ask[bool](p, "Boolean("+js+")") {
+		// While one page gives way to another there may be nothing to ask.
+		ok, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("(async () => Boolean(await ("+js+")))()", chromedp.EvalAwaitPromise))
+		if err == nil && ok {
 			return
 		}
 		if time.Now().After(end) {
 			p.keepPicture("failed")
-			p.t.Fatalf("after %v still not: %s\n%s", patience, what, ask[string](p, "document.body.innerText.slice(0, 2000)"))
+			p.t.Fatalf("after %v still not: %s (%v)\n%s", patience, what, err, ask[string](p, "document.body.innerText.slice(0, 2000)"))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"despatch/despatchtest"
@@ -187,4 +188,28 @@ func TestCaptureAsks(t *testing.T) {
 	alice.chooses(wrong)
 	alice.sees("of no kind that Despatch can read")
 	alice.keepPicture("wrong")
+}
+
+// TestShared hands a chat over as a phone's share sheet does, by a form that the worker takes.
+func TestShared(t *testing.T) {
+	d := open(t)
+	d.needs(t, "POST", "/_despatch/v1/capture")
+	p := d.sitsDown(t, "alice", phone)
+	p.until("the worker is ready", `navigator.serviceWorker.ready.then((r) => r.active?.state === "activated")`)
+	p.do(chromedp.Reload()) // from now on the worker has the page
+	p.until("the worker has the page", `document.querySelector(".list") && navigator.serviceWorker.controller`)
+	ask[bool](p, `(() => {
+		const form = Object.assign(document.createElement("form"), { method: "POST", action: "/share", enctype: "multipart/form-data" });
+		const field = Object.assign(document.createElement("input"), { type: "file", name: "file" });
+		const files = new DataTransfer();
+		files.items.add(new File([`+quote(chat)+`], "WhatsApp Chat with Ward 7.txt", { type: "text/plain" }));
+		field.files = files.files;
+		form.append(field);
+		document.body.append(form);
+		setTimeout(() => form.submit());
+		return true;
+	})()`)
+	p.sees("What was understood")
+	p.taps("Put it on the record")
+	p.sees("is on the record.")
 }

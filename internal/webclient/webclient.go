@@ -51,6 +51,10 @@ func Handler() http.Handler {
 	}
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) { static.Serve(w, r, "icon.svg") })
 	mux.Handle("GET /worker.js", made("text/javascript; charset=utf-8", worker(app)))
+	// A phone shares a chat with the app by a form, which the worker takes. Without one, it is chosen by hand.
+	mux.HandleFunc("POST /share", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/#/shared", http.StatusSeeOther)
+	})
 	mux.Handle("GET /{$}", made("text/html; charset=utf-8", page(app, modules)))
 	return httpd.Secure(mux, policy, false)
 }

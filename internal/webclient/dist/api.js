@@ -113,6 +113,7 @@ async function refusal(res, sent) {
 function explain(e) {
   if (e instanceof APIError) {
     if (e.status === 429) return "That was too quick for the server. Wait a moment and try again.";
+    if (e.errcode === "M_UNRECOGNIZED") return "This cannot be done here yet.";
     if (e.status >= 500) return "The server had a fault. Try again in a moment.";
     return e.message;
   }

@@ -21,9 +21,24 @@ async function openCapture(file) {
   const { Capture } = await import("./capture.js");
   showSheet(file ? /* @__PURE__ */ h(Capture, { dropped: file }) : /* @__PURE__ */ h(Capture, null));
 }
+function takeShared() {
+  if (location.hash !== "#/shared") return;
+  history.replaceState(null, "", "#/");
+  const open = (file) => {
+    clearTimeout(late);
+    navigator.serviceWorker.removeEventListener("message", take);
+    void openCapture(file);
+  };
+  const take = (e) => open(e.data?.shared instanceof File ? e.data.shared : void 0);
+  const late = setTimeout(open, 1500);
+  navigator.serviceWorker.addEventListener("message", take);
+  navigator.serviceWorker.startMessages();
+  navigator.serviceWorker.controller?.postMessage("what was shared");
+}
 function ConversationList() {
   const [term, setTerm] = useState("");
   const field = useRef(null);
+  useEffect(takeShared, []);
   useEffect(() => {
     const onKey = (e) => {
       if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "k") {

@@ -228,10 +228,11 @@ class Conversation {
     upTo(this.deliveries, delivered);
     read.delete(me.value);
     delivered.delete(me.value);
+    const byRead = reaching(read, events.length);
+    const byDelivered = reaching(delivered, events.length);
     const out = /* @__PURE__ */ new Map();
-    const howMany = (m, i) => [...m.values()].filter((n) => n >= i).length;
     events.forEach((e, i) => {
-      if (e.sender === me.value) out.set(e.event_id, { read: howMany(read, i), delivered: howMany(delivered, i) });
+      if (e.sender === me.value) out.set(e.event_id, { read: byRead[i], delivered: byDelivered[i] });
     });
     return out;
   }
@@ -475,6 +476,12 @@ class Conversation {
 }
 function present(m) {
   return m.membership === "join" || m.membership === "invite";
+}
+function reaching(marks, n) {
+  const out = new Array(n + 1).fill(0);
+  for (const at of marks.values()) if (at >= 0) out[Math.min(at, n)]++;
+  for (let i = n - 1; i >= 0; i--) out[i] += out[i + 1];
+  return out;
 }
 function count(stretches) {
   return stretches.reduce((n, s) => n + s.events.length, 0);

@@ -107,33 +107,19 @@ function arrange(lines) {
 }
 function note(lines, ev, by) {
   const who = ev.sender === by.me ? "You" : by.name(ev.sender);
-  const add = (text2, group = "") => {
-    const before = lines[lines.length - 1];
-    if (group && before?.kind === "note" && before.key.startsWith(group) && sameDay(before.ts, ev.origin_server_ts)) {
-      const list = groups.get(before) ?? [];
-      if (text2 === "You") list.unshift(text2);
-      else if (!list.includes(text2)) list.push(text2);
-      before.text = grouped(group, list, by);
-      return;
-    }
-    const line = {
-      kind: "note",
-      key: group + ev.event_id,
-      id: ev.event_id,
-      ts: ev.origin_server_ts,
-      text: group ? grouped(group, [text2], by) : text2,
-      newDay: false
-    };
-    if (group) groups.set(line, [text2]);
-    lines.push(line);
-  };
+  const add = (text2) => lines.push(newNote(ev, text2, null));
   switch (ev.type) {
     case "m.room.create":
-      add(`${who} started the conversation`);
+      lines.push(newNote(ev, `${who} started the conversation`, { kind: "started", by: ev.sender, names: [] }));
       break;
-    case "m.room.name":
-      if (text(ev.content.name)) add(`${who} named the conversation “${text(ev.content.name)}”`);
+    case "m.room.name": {
+      const name = text(ev.content.name);
+      const started = lines.find((l) => l.kind === "note" && l.group?.kind === "started");
+      if (!name) break;
+      if (started && !lines.some((l) => l.kind === "message")) started.text = `${started.text.replace(/ “.*”$/, "")} “${name}”`;
+      else add(`${who} named the conversation “${name}”`);
       break;
+    }
     case RETENTION: {
       const ms = ev.content.max_lifetime;
       if (typeof ms === "number" && ms > 0) {
@@ -147,37 +133,68 @@ function note(lines, ev, by) {
       break;
     }
     case "m.room.member":
-      member(ev, by, who, add);
+      member(lines, ev, by, who);
   }
 }
-const groups = /* @__PURE__ */ new WeakMap();
-function grouped(group, list, by) {
-  const all = names(list);
-  const were = list.length > 1 || list[0] === "You" ? "were" : "was";
-  switch (group) {
-    case "joined:":
-      return `${all} joined`;
-    case "left:":
-      return `${all} left`;
-    default:
-      return `${all} ${were} invited${group === `invited:${by.me}:` ? " by you" : ""}`;
-  }
+function newNote(ev, text2, group) {
+  return { kind: "note", key: ev.event_id, id: ev.event_id, ts: ev.origin_server_ts, text: text2, group, newDay: false };
 }
-function member(ev, by, who, add) {
+function member(lines, ev, by, who) {
   const user = ev.state_key ?? "";
   const name = user === by.me ? "You" : text(ev.content.displayname) || by.name(user);
   const before = ev.unsigned?.prev_content;
   switch (ev.content.membership) {
-    case "join":
+    case "join": {
       if (before?.membership === "join") return;
-      add(name, "joined:");
+      const last = lines.at(-1);
+      if (last?.kind === "note" && last.group?.kind === "started" && last.group.by === user) return;
+      uninvite(lines, name, by);
+      together(lines, ev, "joined", "", name, by);
       break;
+    }
     case "invite":
-      add(name, `invited:${ev.sender}:`);
+      together(lines, ev, "invited", ev.sender, name, by);
       break;
     case "leave":
-      if (ev.sender === user) add(name, before?.membership === "invite" ? "" : "left:");
-      else add(`${who} removed ${name}`);
+      if (ev.sender !== user) lines.push(newNote(ev, `${who} removed ${name}`, null));
+      else if (before?.membership === "invite") lines.push(newNote(ev, `${name} did not accept the invitation`, null));
+      else together(lines, ev, "left", "", name, by);
+  }
+}
+function together(lines, ev, kind, sender, name, by) {
+  let n = lines.at(-1);
+  if (n?.kind !== "note" || n.group?.kind !== kind || n.group.by !== sender || !sameDay(n.ts, ev.origin_server_ts)) {
+    n = newNote(ev, "", { kind, by: sender, names: [] });
+    lines.push(n);
+  }
+  const all = n.group.names;
+  if (!all.includes(name)) {
+    if (name === "You") all.unshift(name);
+    else all.push(name);
+  }
+  n.text = grouped(n.group, by);
+}
+function uninvite(lines, name, by) {
+  for (let i = lines.length - 1; i >= 0; i--) {
+    const n = lines[i];
+    if (n.kind !== "note" || !n.group) return;
+    const at = n.group.kind === "invited" ? n.group.names.indexOf(name) : -1;
+    if (at < 0) continue;
+    n.group.names.splice(at, 1);
+    if (n.group.names.length === 0) lines.splice(i, 1);
+    else n.text = grouped(n.group, by);
+    return;
+  }
+}
+function grouped(g, by) {
+  const all = names(g.names);
+  switch (g.kind) {
+    case "joined":
+      return `${all} joined`;
+    case "left":
+      return `${all} left`;
+    default:
+      return g.by === by.me ? `You invited ${all}` : `${by.name(g.by)} invited ${all === "You" ? "you" : all}`;
   }
 }
 function markingOf(content) {

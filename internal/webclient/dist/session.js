@@ -68,6 +68,7 @@ async function signOut(everywhere) {
 }
 function ended(message) {
   if (hasToken()) {
+    sessionStorage.clear();
     location.reload();
     return;
   }

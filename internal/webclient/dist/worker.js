@@ -1,5 +1,6 @@
 (() => {
   const worker = self;
+  let shared = null;
   const name = "despatch-" + BUILD;
   const lasting = new Set(SHELL);
   worker.addEventListener("install", (e) => {
@@ -15,9 +16,23 @@
     };
     e.waitUntil(tidy());
   });
+  worker.addEventListener("message", (e) => {
+    const { data, source } = e;
+    if (data !== "what was shared") return;
+    source?.postMessage({ shared });
+    shared = null;
+  });
   worker.addEventListener("fetch", (e) => {
     const { request } = e;
     const url = new URL(request.url);
+    if (request.method === "POST" && url.origin === location.origin && url.pathname === "/share") {
+      const take = async () => {
+        shared = (await request.formData()).get("file");
+        return Response.redirect("/#/shared", 303);
+      };
+      e.respondWith(take());
+      return;
+    }
     if (request.method !== "GET" || url.origin !== location.origin) return;
     if (lasting.has(url.pathname)) {
       e.respondWith(caches.match(url.pathname).then((kept) => kept ?? fetch(request)));

@@ -25,9 +25,26 @@ export async function openCapture(file?: File): Promise<void> {
   showSheet(file ? <Capture dropped={file} /> : <Capture />);
 }
 
+// takeShared opens the capture of a chat that was handed over by the phone's share sheet.
+function takeShared(): void {
+  if (location.hash !== "#/shared") return;
+  history.replaceState(null, "", "#/");
+  const open = (file?: File) => {
+    clearTimeout(late);
+    navigator.serviceWorker.removeEventListener("message", take);
+    void openCapture(file);
+  };
+  const take = (e: MessageEvent) => open(e.data?.shared instanceof File ? e.data.shared : undefined);
+  const late = setTimeout(open, 1500);
+  navigator.serviceWorker.addEventListener("message", take);
+  navigator.serviceWorker.startMessages();
+  navigator.serviceWorker.controller?.postMessage("what was shared");
+}
+
 export function ConversationList(): VNode {
   const [term, setTerm] = useState("");
   const field = useRef<HTMLInputElement>(null);
+  useEffect(takeShared, []);
 
   useEffect(() => {
     const onKey = (e: KeyboardEvent) => {

@@ -283,10 +283,11 @@ export class Conversation {
     upTo(this.deliveries, delivered);
     read.delete(me.value);
     delivered.delete(me.value);
+    const byRead = reaching(read, events.length);
+    const byDelivered = reaching(delivered, events.length);
     const out = new Map<string, { read: number; delivered: number }>();
-    const howMany = (m: Map<string, number>, i: number) => [...m.values()].filter((n) => n >= i).length;
     events.forEach((e, i) => {
-      if (e.sender === me.value) out.set(e.event_id, { read: howMany(read, i), delivered: howMany(delivered, i) });
+      if (e.sender === me.value) out.set(e.event_id, { read: byRead[i]!, delivered: byDelivered[i]! });
     });
     return out;
   }
@@ -562,6 +563,14 @@ export class Conversation {
 
 function present(m: Member): boolean {
   return m.membership === "join" || m.membership === "invite";
+}
+
+// reaching counts, for each of n events, the people whose mark stands at it or after it.
+function reaching(marks: Map<string, number>, n: number): number[] {
+  const out = new Array<number>(n + 1).fill(0);
+  for (const at of marks.values()) if (at >= 0) out[Math.min(at, n)]!++;
+  for (let i = n - 1; i >= 0; i--) out[i]! += out[i + 1]!;
+  return out;
 }
 
 function count(stretches: Stretch[]): number {

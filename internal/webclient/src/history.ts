@@ -58,6 +58,7 @@ export interface Note {
   id: string;
   ts: number;
   text: string;
+  group: Group | null;
   newDay: boolean;
 }
 
@@ -183,36 +184,23 @@ function arrange(lines: Line[]): void {
   }
 }
 
-// note tells a change of the conversation itself. Arrivals and departures in a row make one line.
+// note tells a change of the conversation itself. What belongs together is told in one line: that it was
+// started and named, arrivals and departures in a row; and who came need not have been invited as well.
 function note(lines: Line[], ev: MatrixEvent, by: Teller): void {
   const who = ev.sender === by.me ? "You" : by.name(ev.sender);
-  const add = (text: string, group = "") => {
-    const before = lines[lines.length - 1];
-    if (group && before?.kind === "note" && before.key.startsWith(group) && sameDay(before.ts, ev.origin_server_ts)) {
-      const list = groups.get(before) ?? [];
-      if (text === "You") list.unshift(text);
-      else if (!list.includes(text)) list.push(text);
-      before.text = grouped(group, list, by);
-      return;
-    }
-    const line: Note = {
-      kind: "note",
-      key: group + ev.event_id,
-      id: ev.event_id,
-      ts: ev.origin_server_ts,
-      text: group ? grouped(group, [text], by) : text,
-      newDay: false,
-    };
-    if (group) groups.set(line, [text]);
-    lines.push(line);
-  };
+  const add = (text: string) => lines.push(newNote(ev, text, null));
   switch (ev.type) {
     case "m.room.create":
-      add(`${who} started the conversation`);
+      lines.push(newNote(ev, `${who} started the conversation`, { kind: "started", by: ev.sender, names: [] }));
       break;
-    case "m.room.name":
-      if (text(ev.content.name)) add(`${who} named the conversation “${text(ev.content.name)}”`);
+    case "m.room.name": {
+      const name = text(ev.content.name);
+      const started = lines.find((l) => l.kind === "note" && l.group?.kind === "started") as Note | undefined;
+      if (!name) break;
+      if (started && !lines.some((l) => l.kind === "message")) started.text = `${started.text.replace(/ “.*”$/, "")} “${name}”`;
+      else add(`${who} named the conversation “${name}”`);
       break;
+    }
     case RETENTION: {
       const ms = ev.content.max_lifetime;
       if (typeof ms === "number" && ms > 0) {
@@ -226,40 +214,81 @@ function note(lines: Line[], ev: MatrixEvent, by: Teller): void {
       break;
     }
     case "m.room.member":
-      member(ev, by, who, add);
+      member(lines, ev, by, who);
   }
 }
 
-const groups = new WeakMap<Note, string[]>();
-
-function grouped(group: string, list: string[], by: Teller): string {
-  const all = names(list);
-  const were = list.length > 1 || list[0] === "You" ? "were" : "was";
-  switch (group) {
-    case "joined:":
-      return `${all} joined`;
-    case "left:":
-      return `${all} left`;
-    default:
-      return `${all} ${were} invited${group === `invited:${by.me}:` ? " by you" : ""}`;
-  }
+interface Group {
+  kind: "started" | "joined" | "left" | "invited";
+  by: string;
+  names: string[];
 }
 
-function member(ev: MatrixEvent, by: Teller, who: string, add: (text: string, group?: string) => void): void {
+function newNote(ev: MatrixEvent, text: string, group: Group | null): Note {
+  return { kind: "note", key: ev.event_id, id: ev.event_id, ts: ev.origin_server_ts, text, group, newDay: false };
+}
+
+function member(lines: Line[], ev: MatrixEvent, by: Teller, who: string): void {
   const user = ev.state_key ?? "";
   const name = user === by.me ? "You" : text(ev.content.displayname) || by.name(user);
   const before = (ev.unsigned as { prev_content?: Content } | undefined)?.prev_content;
   switch (ev.content.membership) {
-    case "join":
+    case "join": {
       if (before?.membership === "join") return;
-      add(name, "joined:");
+      const last = lines.at(-1);
+      if (last?.kind === "note" && last.group?.kind === "started" && last.group.by === user) return;
+      uninvite(lines, name, by);
+      together(lines, ev, "joined", "", name, by);
       break;
+    }
     case "invite":
-      add(name, `invited:${ev.sender}:`);
+      together(lines, ev, "invited", ev.sender, name, by);
       break;
     case "leave":
-      if (ev.sender === user) add(name, before?.membership === "invite" ? "" : "left:");
-      else add(`${who} removed ${name}`);
+      if (ev.sender !== user) lines.push(newNote(ev, `${who} removed ${name}`, null));
+      else if (before?.membership === "invite") lines.push(newNote(ev, `${name} did not accept the invitation`, null));
+      else together(lines, ev, "left", "", name, by);
+  }
+}
+
+// together adds a name to the note before, if that is of the same kind and day, or makes a new one.
+function together(lines: Line[], ev: MatrixEvent, kind: Group["kind"], sender: string, name: string, by: Teller): void {
+  let n = lines.at(-1);
+  if (n?.kind !== "note" || n.group?.kind !== kind || n.group.by !== sender || !sameDay(n.ts, ev.origin_server_ts)) {
+    n = newNote(ev, "", { kind, by: sender, names: [] });
+    lines.push(n);
+  }
+  const all = n.group!.names;
+  if (!all.includes(name)) {
+    if (name === "You") all.unshift(name);
+    else all.push(name);
+  }
+  n.text = grouped(n.group!, by);
+}
+
+// uninvite takes a name out of the invitations just before.
+function uninvite(lines: Line[], name: string, by: Teller): void {
+  for (let i = lines.length - 1; i >= 0; i--) {
+    const n = lines[i]!;
+    if (n.kind !== "note" || !n.group) return;
+    const at = n.group.kind === "invited" ? n.group.names.indexOf(name) : -1;
+    if (at < 0) continue;
+    n.group.names.splice(at, 1);
+    if (n.group.names.length === 0) lines.splice(i, 1);
+    else n.text = grouped(n.group, by);
+    return;
+  }
+}
+
+function grouped(g: Group, by: Teller): string {
+  const all = names(g.names);
+  switch (g.kind) {
+    case "joined":
+      return `${all} joined`;
+    case "left":
+      return `${all} left`;
+    default:
+      return g.by === by.me ? `You invited ${all}` : `${by.name(g.by)} invited ${all === "You" ? "you" : all}`;
   }
 }
 

@@ -88,8 +88,9 @@ export async function signOut(everywhere: boolean): Promise<void> {
 
 // Whoever is signed out leaves nothing behind in the tab.
 function ended(message: string): void {
-  if (hasToken()) {
-    location.reload(); // another tab signed in, perhaps as somebody else
+  if (hasToken()) { // another tab signed in, perhaps as somebody else
+    sessionStorage.clear();
+    location.reload();
     return;
   }
   stop();

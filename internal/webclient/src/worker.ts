@@ -1,5 +1,6 @@
 // The service worker: keeps the app's own files, so that it opens without a network. It never touches
-// what is said: requests to the server's interfaces pass it by.
+// what is said: requests to the server's interfaces pass it by. A chat that is shared with the app from
+// a phone's share sheet goes through its memory, and is stored nowhere.
 
 // The server writes these before this script: a name for this build, and its files.
 declare const BUILD: string;
@@ -16,6 +17,7 @@ interface Fetching extends Extendable {
 
 (() => {
   const worker = self as EventTarget;
+  let shared: FormDataEntryValue | null = null;
   const name = "despatch-" + BUILD;
   const lasting = new Set(SHELL);
 
@@ -35,9 +37,25 @@ interface Fetching extends Extendable {
     (e as Extendable).waitUntil(tidy());
   });
 
+  // The app asks for what was shared; it is given once.
+  worker.addEventListener("message", (e) => {
+    const { data, source } = e as MessageEvent;
+    if (data !== "what was shared") return;
+    source?.postMessage({ shared });
+    shared = null;
+  });
+
   worker.addEventListener("fetch", (e) => {
     const { request } = e as Fetching;
     const url = new URL(request.url);
+    if (request.method === "POST" && url.origin === location.origin && url.pathname === "/share") {
+      const take = async () => {
+        shared = (await request.formData()).get("file");
+        return Response.redirect("/#/shared", 303);
+      };
+      (e as Fetching).respondWith(take());
+      return;
+    }
     if (request.method !== "GET" || url.origin !== location.origin) return;
     if (lasting.has(url.pathname)) {
       (e as Fetching).respondWith(caches.match(url.pathname).then((kept) => kept ?? fetch(request)));
