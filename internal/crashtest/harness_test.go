@@ -61,6 +61,7 @@ type world struct {
 	dir      string
 	database string // a postgres:// URL, or "" for SQLite
 	tokens   []string
+	idle     string // token of somebody who is in no conversation
 	rooms    []string
 	key      note.Verifier
 
@@ -92,7 +93,7 @@ func newWorld(t *testing.T, dir, database string, users, rooms int) *world {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	people := make([]*identity.SignedIn, users)
+	people := make([]*identity.SignedIn, users+1)
 	for i := range people {
 		name := fmt.Sprintf("u%d", i)
 		who := identity.NewPerson{Localpart: name, Password: "kettle lantern harbour", OwnPassword: true}
@@ -104,6 +105,7 @@ func newWorld(t *testing.T, dir, database string, users, rooms int) *world {
 		}
 		w.tokens = append(w.tokens, people[i].Token)
 	}
+	w.idle, w.tokens = w.tokens[users], w.tokens[:users]
 	for i := range rooms {
 		id, err := s.Rooms.Create(ctx, room.Create{Creator: people[0].User, Preset: "public_chat", Name: fmt.Sprintf("Room %d", i)})
 		if err != nil {
@@ -210,7 +212,19 @@ func (p *process) memory() int {
 	return 0
 }
 
-// threads and open files are what slow clients could use up.
+// cpu is the processor time that the server has used.
+func (p *process) cpu() time.Duration {
+	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	f := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	system, _ := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on Linux
+}
+
+// files is how many files and connections the server has open.
 func (p *process) files() int {
 	fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
 	return len(fds)

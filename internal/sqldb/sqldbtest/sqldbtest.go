@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
@@ -14,6 +15,7 @@ import (
 	"runtime"
 	"sort"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -213,4 +215,36 @@ func Open(t testing.TB, target string) *sqldb.DB {
 	}
 	t.Cleanup(func() { db.Close() })
 	return db
+}
+
+// Crash returns a function that stops the PostgreSQL server as if it had crashed: it does not shut down,
+// and has to recover at its next start, for which see [Restart].
+func Crash(t testing.TB) func() {
+	s, err := server()
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	return func() {
+		if s.cmd != nil {
+			s.cmd.Process.Signal(syscall.SIGQUIT) // immediate shutdown
+			s.cmd.Wait()
+			s.cmd = nil
+		}
+	}
+}
+
+// Disconnect has the server end every connection to a database made by [Postgres].
+func Disconnect(t testing.TB, target string) {
+	t.Helper()
+	s, err := server()
+	if err != nil {
+		t.Skipf("skipped: %v", err)
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.admin.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, strings.TrimPrefix(u.Path, "/")); err != nil {
+		t.Fatalf("end the connections: %v", err)
+	}
 }
