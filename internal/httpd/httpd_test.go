@@ -637,14 +637,14 @@ func TestSteady(t *testing.T) {
 			return err
 		}))
 	})
-	send := func(pause time.Duration) string {
+	send := func(length int, pause time.Duration) string {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		io.WriteString(conn, "POST /_matrix/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\nConnection: close\r\n\r\n")
-		for range 8 {
+		fmt.Fprintf(conn, "POST /_matrix/upload HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", length)
+		for range length {
 			time.Sleep(pause)
 			io.WriteString(conn, "x")
 		}
@@ -652,10 +652,13 @@ func TestSteady(t *testing.T) {
 		b, _ := io.ReadAll(conn)
 		return string(b)
 	}
-	if got := send(100 * time.Millisecond); !strings.HasPrefix(got, "HTTP/1.1 200") || !strings.HasSuffix(got, "8") {
+	if got := send(8, 100*time.Millisecond); !strings.HasPrefix(got, "HTTP/1.1 200") || !strings.HasSuffix(got, "8") {
 		t.Errorf("slow but steady: %q", got)
 	}
-	if got := send(500 * time.Millisecond); !strings.HasPrefix(got, "HTTP/1.1 408") {
+	if got := send(8, 500*time.Millisecond); !strings.HasPrefix(got, "HTTP/1.1 408") {
 		t.Errorf("with long pauses: %q", got)
+	}
+	if got := send(50, 100*time.Millisecond); !strings.HasPrefix(got, "HTTP/1.1 408") {
+		t.Errorf("a byte at a time, for ever: %q", got)
 	}
 }

@@ -164,20 +164,34 @@ func (rt *route) readBody(w http.ResponseWriter, r *http.Request, b []byte) ([]b
 	}
 }
 
-// Steady bounds how long the body of r may pause, instead of how long it may take: for uploads, which slow
-// connections need their time for. It is called before the body is read.
+// Steady bounds how long the body of r may pause, and lets it take longer than a request otherwise may: for
+// uploads, which slow connections need their time for. A client that sends a byte a second is not waited
+// for for ever either. It is called before the body is read.
 func (a *Adapter) Steady(w http.ResponseWriter, r *http.Request) {
-	r.Body = &steady{ReadCloser: r.Body, conn: http.NewResponseController(w), pause: a.bodyTimeout()}
+	length := r.ContentLength
+	if length < 0 {
+		length = 100 << 20
+	}
+	most := 10*a.bodyTimeout() + time.Duration(length/slowestUpload)*time.Second
+	r.Body = &steady{ReadCloser: r.Body, conn: http.NewResponseController(w), pause: a.bodyTimeout(), until: time.Now().Add(most)}
 }
+
+// slowestUpload is how many bytes a second a long upload must come to.
+const slowestUpload = 16 << 10
 
 type steady struct {
 	io.ReadCloser
 	conn  *http.ResponseController
 	pause time.Duration
+	until time.Time
 }
 
 func (s *steady) Read(p []byte) (int, error) {
-	s.conn.SetReadDeadline(time.Now().Add(s.pause))
+	deadline := time.Now().Add(s.pause)
+	if deadline.After(s.until) {
+		deadline = s.until
+	}
+	s.conn.SetReadDeadline(deadline)
 	n, err := s.ReadCloser.Read(p)
 	switch {
 	case err == io.EOF:
