@@ -337,7 +337,7 @@ type Related struct {
 func RelatedTo(ctx context.Context, q sqldb.Queryer, positions []int64) ([]Related, error) {
 	var out []Related
 	r, err := q.Query(ctx, `
-		SELECT t.pos, e.pos, e.scope, e.seq, e.time, e.kind, e.class, e.sender, e.ref, e.salt, e.commitment, e.body
+		SELECT t.pos, e.pos, e.scope, e.seq, e.time, e.kind, e.class, e.sender, e.txn, e.ref, e.salt, e.commitment, e.body
 		FROM entry t JOIN relation x ON x.target = t.ref JOIN entry e ON e.pos = x.pos
 		WHERE x.rel_type IN ('m.replace', 'm.annotation') AND e.scope = t.scope AND `+among(q, "t.pos")+` ORDER BY e.pos`, list(q, positions))
 	return out, rows(r, err, func(r *sql.Rows) error {
@@ -354,7 +354,7 @@ func RelatedTo(ctx context.Context, q sqldb.Queryer, positions []int64) ([]Relat
 func RedactionsOf(ctx context.Context, q sqldb.Queryer, positions []int64) ([]Related, error) {
 	var out []Related
 	r, err := q.Query(ctx, `
-		SELECT p.pos, p.reason, e.pos, e.scope, e.seq, e.time, e.kind, e.class, e.sender, e.ref, e.salt, e.commitment, e.body
+		SELECT p.pos, p.reason, e.pos, e.scope, e.seq, e.time, e.kind, e.class, e.sender, e.txn, e.ref, e.salt, e.commitment, e.body
 		FROM pruned p JOIN entry e ON e.pos = p.by_pos WHERE `+among(q, "p.pos")+` ORDER BY e.pos`, list(q, positions))
 	return out, rows(r, err, func(r *sql.Rows) error {
 		var x Related
