@@ -137,6 +137,8 @@ func (r *Recorder) scope(ctx context.Context, b *batch, name string) (*scope, er
 // flush hands the entries staged so far, up to number end, to the database.
 func (r *Recorder) flush(ctx context.Context, b *batch, end int) error {
 	for _, s := range b.fresh {
+		// Also if the change that asked for it has failed: the writer remembers the scope from now on.
+		b.wrote = true
 		if err := store.InsertScope(ctx, b.tx, s); err != nil {
 			return err
 		}

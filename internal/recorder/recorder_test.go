@@ -336,3 +336,31 @@ func TestRootAgreesWithTlog(t *testing.T) {
 	}
 	f.check(t, 600)
 }
+
+// A change that fails after it has put something into a scope that is new leaves nothing of the scope in
+// the writer's memory either.
+func TestNewScopeOfFailedChange(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, target string) {
+		f := newFixture(t, target)
+		r := f.open(t, nil)
+		ctx := context.Background()
+		no := errors.New("no")
+		for _, first := range []func(*recorder.Batch) error{
+			func(b *recorder.Batch) error { b.Append(entry("!new", `{}`)); return no },
+			func(b *recorder.Batch) error { _, err := b.ScopeID("!other"); return err },
+		} {
+			if err := r.Do(ctx, first); err != nil && err != no {
+				t.Fatal(err)
+			}
+		}
+		for _, scope := range []string{"!new", "!other"} {
+			if err := r.Do(ctx, func(b *recorder.Batch) error { b.Append(entry(scope, `{"n":1}`)); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := store.ScopeByName(ctx, f.db.Reader(), scope); err != nil {
+				t.Errorf("scope %s of an entry on the record: %v", scope, err)
+			}
+		}
+		f.check(t, 2)
+	})
+}
