@@ -27,7 +27,6 @@ import (
 	"despatch/internal/record"
 	"despatch/internal/record/bundle"
 	"despatch/internal/recorder"
-	"despatch/internal/search"
 	"despatch/internal/sqldb/sqldbtest"
 	"despatch/internal/store"
 )
@@ -40,7 +39,6 @@ var ctx = context.Background()
 type desk struct {
 	*despatchtest.Server
 	*disclosure.Service
-	index    *search.Index
 	files    files
 	olive    matrix.UserID // records officer
 	oscar    matrix.UserID // another
@@ -69,7 +67,11 @@ func (f files) OpenFile(_ context.Context, sum string) (io.ReadCloser, error) {
 func newDesk(t testing.TB, target string) *desk {
 	t.Helper()
 	folder := t.TempDir()
-	d := &desk{Server: despatchtest.Start(t, despatchtest.Database(target), despatchtest.Folder(folder)), files: files{}, messages: map[string]matrix.EventID{}}
+	opts := []despatchtest.Option{despatchtest.Folder(folder)}
+	if strings.HasPrefix(target, "postgres:") {
+		opts = append(opts, despatchtest.Database(target))
+	}
+	d := &desk{Server: despatchtest.Start(t, opts...), files: files{}, messages: map[string]matrix.EventID{}}
 	person := func(name string, roles ...identity.Role) matrix.UserID {
 		id, err := d.Identity.Create(ctx, identity.CommandLine, identity.NewPerson{Localpart: name, Name: strings.ToUpper(name[:1]) + name[1:] + " Example",
 			Password: despatchtest.Password, Roles: roles, OwnPassword: true})
@@ -83,18 +85,6 @@ func newDesk(t testing.TB, target string) *desk {
 	d.both = person("both", identity.Records, identity.Approver)
 	d.staff, d.ben = d.User(t, "asha"), d.User(t, "ben")
 
-	if !strings.HasPrefix(target, "postgres:") {
-		target = filepath.Join(folder, "search-test.db")
-	}
-	var err error
-	if d.index, err = search.Open(ctx, search.Options{Record: d.DB, Target: target}); err != nil {
-		t.Fatal(err)
-	}
-	run, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() { d.index.Run(run); close(done) }()
-	t.Cleanup(func() { cancel(); <-done; d.index.Close() })
-
 	raw, err := os.ReadFile(filepath.Join(folder, "record.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +94,7 @@ func newDesk(t testing.TB, target string) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Service = disclosure.New(disclosure.Options{DB: d.DB, Record: d.Rec, Index: d.index, Signer: signer, Key: d.Key,
+	d.Service = disclosure.New(disclosure.Options{DB: d.DB, Record: d.Rec, Index: d.Index, Signer: signer, Key: d.Key,
 		Folder: filepath.Join(folder, "bundles"), Department: "Department of Examples", Files: d.files})
 	return d
 }

@@ -23,21 +23,13 @@ import (
 
 func TestMain(m *testing.M) { sqldbtest.Main(m) }
 
-// open opens an index of a server's record and follows it.
-func open(t testing.TB, d *despatchtest.Server, target string) *search.Index {
+// start starts a server on a database: its index lies in a file beside it, or in the same PostgreSQL database.
+func start(t testing.TB, target string) *despatchtest.Server {
 	t.Helper()
-	if !strings.HasPrefix(target, "postgres:") {
-		target = filepath.Join(filepath.Dir(target), "test-search.db")
+	if strings.HasPrefix(target, "postgres:") {
+		return despatchtest.Start(t, despatchtest.Database(target))
 	}
-	x, err := search.Open(context.Background(), search.Options{Record: d.DB, Target: target})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { x.Run(ctx); close(done) }()
-	t.Cleanup(func() { cancel(); <-done; x.Close() })
-	return x
+	return despatchtest.Start(t)
 }
 
 func wait(t testing.TB, d *despatchtest.Server, x *search.Index) {
@@ -78,11 +70,11 @@ func observe(t testing.TB, d *despatchtest.Server, scope, body string) int64 {
 
 func TestSearch(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, target string) {
-		d := despatchtest.Start(t, despatchtest.Database(target))
+		d := start(t, target)
 		asha, ben := d.User(t, "asha"), d.User(t, "ben")
 		room := asha.CreateRoomWith(t, map[string]any{"name": "Fisheries policy"}, ben)
 		other := asha.CreateRoomWith(t, map[string]any{"name": "Harbour Board"})
-		x := open(t, d, target)
+		x := d.Index
 
 		ids := map[string]matrix.EventID{}
 		say := func(key string, id matrix.EventID) { ids[key] = id }
@@ -231,7 +223,7 @@ func TestSearch(t *testing.T) {
 // Everybody finds what they can see and nothing else.
 func TestVisible(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, target string) {
-		d := despatchtest.Start(t, despatchtest.Database(target))
+		d := start(t, target)
 		asha, ben, cara := d.User(t, "asha"), d.User(t, "ben"), d.User(t, "cara")
 		room := asha.CreateRoomWith(t, map[string]any{"initial_state": []any{map[string]any{"type": "m.room.history_visibility", "content": map[string]any{"history_visibility": "joined"}}}}, ben)
 		asha.Send(t, room, "harbour before cara")
@@ -246,7 +238,7 @@ func TestVisible(t *testing.T) {
 		asha.Send(t, room, "harbour after cara")
 		ben.Send(t, ben.CreateRoom(t), "harbour of ben alone")
 		observe(t, d, "capture:conv_x", `{"body":"harbour","id":"obs_a","kind":"text","sender":"Dee","sent":{"earliest":"2020-03-05T09:00:00.000Z"}}`)
-		x := open(t, d, target)
+		x := d.Index
 		wait(t, d, x)
 		q, _ := search.Parse("harbour")
 		for _, c := range []struct {
@@ -270,10 +262,10 @@ func TestVisible(t *testing.T) {
 // What was disposed of is found no more, and its words are nowhere in the index's files.
 func TestDelete(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, target string) {
-		d := despatchtest.Start(t, despatchtest.Database(target))
+		d := start(t, target)
 		asha := d.User(t, "asha")
 		room := asha.CreateRoomWith(t, map[string]any{"name": "Xylophonists"})
-		x := open(t, d, target)
+		x := d.Index
 		for i := range 300 {
 			asha.Send(t, room, fmt.Sprintf("an ordinary remark number %d about the quayside", i))
 		}
@@ -282,7 +274,7 @@ func TestDelete(t *testing.T) {
 		if n := find(t, x, "qwzvjkx9", search.Bounds{}).Total; n != 1 {
 			t.Fatalf("before: found %d", n)
 		}
-		file := filepath.Join(filepath.Dir(target), "test-search.db")
+		file := filepath.Join(d.Data, "search.db")
 		has := func(word string) bool {
 			for _, suffix := range []string{"", "-wal"} {
 				raw, err := os.ReadFile(file + suffix)
@@ -362,11 +354,11 @@ func TestOtherRecord(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, target string) {
-		d := despatchtest.Start(t, despatchtest.Database(target))
+		d := start(t, target)
 		for i := range 250 {
 			observe(t, d, "capture:conv_x", fmt.Sprintf(`{"body":"harbour %d","id":"obs_%d","kind":"text","sender":"Dee","sent":{"earliest":"2020-03-05T09:00:%02d.000Z"}}`, i, i, i%60))
 		}
-		x := open(t, d, target)
+		x := d.Index
 		wait(t, d, x)
 		q, _ := search.Parse("harbour")
 		seen, last := map[int64]bool{}, int64(1<<62)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 
 	"despatch/internal/sqldb"
 )
@@ -314,6 +315,9 @@ func Bundles(ctx context.Context, q sqldb.Queryer, id string) ([]CaseBundle, err
 		return err
 	})
 }
+
+// entryColumnsOfE are the columns of an entry in a query that calls it e.
+var entryColumnsOfE = "e." + strings.ReplaceAll(entryColumns, ", ", ", e.")
 
 // EntriesAt returns the entries at some positions, in order.
 func EntriesAt(ctx context.Context, q sqldb.Queryer, positions []int64) ([]Entry, error) {
