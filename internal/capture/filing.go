@@ -39,8 +39,8 @@ type filing struct {
 // filedChat is one conversation on its way to the record.
 type filedChat struct {
 	id       string
-	index    int
 	existing map[[32]byte]bool // what was there before, if anything was
+	earlier  bool              // because another submission brought it
 	fresh    int64
 }
 
@@ -92,7 +92,7 @@ func (f *filing) chat(o *Observation) (*filedChat, error) {
 	if n := o.Conversation; n < len(f.order) && f.order[n] != nil {
 		return f.order[n], nil
 	}
-	c := &filedChat{id: conversationID(o.Origin.FileSHA256, o.Origin.Path), index: o.Conversation}
+	c := &filedChat{id: conversationID(o.Origin.FileSHA256, o.Origin.Path)}
 	for len(f.order) <= o.Conversation {
 		f.order = append(f.order, nil)
 	}
@@ -105,7 +105,7 @@ func (f *filing) chat(o *Observation) (*filedChat, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for conversation %s: %w", c.id, err)
 	}
-	c.existing = map[[32]byte]bool{}
+	c.existing, c.earlier = map[[32]byte]bool{}, row.Submission != "" // else a run was broken off
 	err = store.CapturedRefs(f.ctx, q, row.Scope, func(ref []byte) error {
 		if len(ref) == 32 {
 			c.existing[[32]byte(ref)] = true
@@ -181,7 +181,10 @@ func (f *filing) conversations(ctx context.Context, run *ParseRun) ([]FiledConve
 		if err != nil {
 			return nil, err
 		}
-		filed := FiledConversation{ID: c.id, Items: have.Items, New: c.fresh, First: have.First, Last: have.Last, Kind: "unknown", Earlier: c.existing != nil}
+		filed := FiledConversation{ID: c.id, Items: have.Items, New: have.Items, First: have.First, Last: have.Last, Kind: "unknown", Earlier: c.earlier}
+		if c.earlier {
+			filed.New = c.fresh
+		}
 		if i < len(run.Conversations) {
 			filed.Title, filed.Kind = run.Conversations[i].Title, run.Conversations[i].Kind
 		}

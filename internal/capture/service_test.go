@@ -335,7 +335,7 @@ func TestResume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c := r.Conversations[0]; r.Status != capture.StatusRead || c.Items != 2001 || c.Title != fmt.Sprint(after) || r.Declared.Zone != "UTC" {
+			if c := r.Conversations[0]; r.Status != capture.StatusRead || c.Items != 2001 || c.New != 2001 || c.Earlier || c.Title != fmt.Sprint(after) || r.Declared.Zone != "UTC" {
 				t.Errorf("after a crash at %d: %+v", after, r)
 			}
 			w.checkItems(t, r.Conversations[0])
