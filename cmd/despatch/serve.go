@@ -97,6 +97,7 @@ func (c *Config) name() (matrix.ServerName, error) {
 
 // lockFolder makes sure that no other process has the folder's record open, and makes the folder if need be.
 func lockFolder(dir string) (unlock func(), err error) {
+	syscall.Umask(0o077) // whatever is made in the folder is for its owner alone
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}

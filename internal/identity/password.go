@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -42,6 +43,7 @@ type hashing struct {
 	cost    Cost
 	slots   chan struct{}
 	waiting atomic.Int32
+	done    atomic.Int64
 }
 
 // key derives a key when there is a free place.
@@ -56,8 +58,22 @@ func (h *hashing) key(ctx context.Context, password string, salt []byte, cost Co
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	defer func() { <-h.slots }()
+	defer func() { <-h.slots; h.tidyLater() }()
 	return argon2.IDKey([]byte(norm.NFC.String(password)), salt, cost.Passes, cost.Memory, 1, uint32(size)), nil
+}
+
+// tidyAfter is how long nobody has signed in when the memory that it took is given back.
+const tidyAfter = 3 * time.Second
+
+// tidyLater gives the memory that hashing took back to the system once no more is needed for a while: it is
+// as much as the rest of the server uses, and the runtime would keep it.
+func (h *hashing) tidyLater() {
+	n := h.done.Add(1)
+	time.AfterFunc(tidyAfter, func() {
+		if h.done.Load() == n {
+			debug.FreeOSMemory()
+		}
+	})
 }
 
 // hash returns the hash of a password in the usual form, $argon2id$v=19$m=…,t=…,p=1$salt$key.
