@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"despatch/internal/capture"
@@ -43,7 +44,8 @@ type Server struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	sync *stream.Syncer
+	sync     *stream.Syncer
+	toDevice sync.Map // of toDeviceKey: the place in the side stream up to which messages have been sent
 }
 
 // session is who is asking.

@@ -99,7 +99,7 @@ func (s *Server) read(ctx context.Context, info stream.RoomInfo, who matrix.User
 		return err
 	}
 	return s.Rec.Do(ctx, func(b *recorder.Batch) error {
-		side := s.Hub.NextSide()
+		side := s.Hub.NextSide(b)
 		x := store.Receipt{Scope: scope, User: who, Type: typ, Thread: thread, Event: id, Pos: row.Pos, Time: b.Now(), Stream: side}
 		if err := store.SetReceipt(b.Context(), b.Tx(), x); err != nil {
 			return err

@@ -77,7 +77,7 @@ func (s *Server) viewer(x session) stream.Viewer {
 	return stream.Viewer{User: x.User, Device: x.Device, Now: s.Now().UnixMilli(), RoomID: true}
 }
 
-// show lists events as the caller is shown them.
+// show lists events as the caller is shown them, without what has been said in relation to them.
 func (s *Server) show(info stream.RoomInfo, rows []store.Event, v stream.Viewer) []jsontext.Value {
 	out := make([]jsontext.Value, 0, len(rows))
 	for i := range rows {
@@ -111,11 +111,14 @@ func (s *Server) event(r *http.Request, x session, _ *httpd.None) (*httpd.Raw, e
 	if err != nil {
 		return nil, err
 	}
-	b := stream.AppendEvent(nil, info.Version, info.ID, &row, s.viewer(x), nil)
-	if len(b) == 0 {
+	shown, err := s.bundled(r, x, info, []store.Event{row})
+	if err != nil {
+		return nil, err
+	}
+	if len(shown) == 0 {
 		return nil, httpd.NotFound("This message has been lawfully destroyed.")
 	}
-	return (*httpd.Raw)(&b), nil
+	return (*httpd.Raw)(&shown[0]), nil
 }
 
 type messagesResponse struct {
@@ -179,7 +182,9 @@ func (s *Server) messages(r *http.Request, x session, _ *httpd.None) (*messagesR
 			rows[i], rows[j] = rows[j], rows[i]
 		}
 	}
-	resp.Chunk = s.show(info, rows, s.viewer(x))
+	if resp.Chunk, err = s.bundled(r, x, info, rows); err != nil {
+		return nil, err
+	}
 	if strings.Contains(q.Get("filter"), `"lazy_load_members":true`) {
 		resp.State, err = s.senders(r, info, rows, to, x)
 	}
@@ -257,58 +262,28 @@ func (s *Server) context(r *http.Request, x session, _ *httpd.None) (*contextRes
 	for i, j := 0, len(before)-1; i < j; i, j = i+1, j-1 {
 		before[i], before[j] = before[j], before[i]
 	}
-	v := s.viewer(x)
-	return &contextResponse{
-		Start: stream.HistoryToken(start), End: stream.HistoryToken(end),
-		Event:  stream.AppendEvent(nil, info.Version, info.ID, &row, v, nil),
-		Before: s.show(info, before, v), After: s.show(info, after, v), State: s.show(info, state, v),
-	}, nil
+	resp := &contextResponse{Start: stream.HistoryToken(start), End: stream.HistoryToken(end), State: s.show(info, state, s.viewer(x))}
+	if resp.Before, err = s.bundled(r, x, info, before); err != nil {
+		return nil, err
+	}
+	if resp.After, err = s.bundled(r, x, info, after); err != nil {
+		return nil, err
+	}
+	shown, err := s.bundled(r, x, info, []store.Event{row})
+	if err != nil {
+		return nil, err
+	}
+	if len(shown) == 0 {
+		return nil, httpd.NotFound("This message has been lawfully destroyed.")
+	}
+	resp.Event = shown[0]
+	return resp, nil
 }
 
 type chunkResponse struct {
 	Chunk     []jsontext.Value `json:"chunk"`
 	NextBatch string           `json:"next_batch,omitempty"`
-}
-
-// relations implements the three forms of "GET /rooms/{roomId}/relations/{eventId}".
-func (s *Server) relations(r *http.Request, x session, _ *httpd.None) (*chunkResponse, error) {
-	info, row, err := s.find(r, x)
-	if err != nil {
-		return nil, err
-	}
-	q := r.URL.Query()
-	before := int64(1) << 62
-	if text := q.Get("from"); text != "" {
-		t, err := stream.ParseToken(text)
-		if err != nil {
-			return nil, err
-		}
-		before = t.Pos
-	}
-	limit := limitOf(q, 50, 200)
-	rows, err := store.Relations(r.Context(), s.DB.Reader(), row.Ref, r.PathValue("relType"), before, limit)
-	if err != nil {
-		return nil, err
-	}
-	resp := &chunkResponse{Chunk: []jsontext.Value{}}
-	if len(rows) == limit {
-		resp.NextBatch = stream.HistoryToken(rows[limit-1].Pos)
-	}
-	typ := r.PathValue("type")
-	for i := range rows {
-		if t, _ := matrix.LookupString(rows[i].Body, "type"); (typ == "" || t == typ) && !rows[i].Pruned {
-			resp.Chunk = append(resp.Chunk, s.show(info, rows[i:i+1], s.viewer(x))...)
-		}
-	}
-	return resp, nil
-}
-
-// threads implements "GET /rooms/{roomId}/threads". Threads are listed with a later release.
-func (s *Server) threads(r *http.Request, x session, _ *httpd.None) (*chunkResponse, error) {
-	if _, _, _, err := s.readable(r, x); err != nil {
-		return nil, err
-	}
-	return &chunkResponse{Chunk: []jsontext.Value{}}, nil
+	PrevBatch string           `json:"prev_batch,omitempty"`
 }
 
 // stateAt returns the position up to which the caller is shown a room's state.

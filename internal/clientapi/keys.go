@@ -2,7 +2,6 @@ package clientapi
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -104,39 +103,6 @@ func (s *Server) keyChanges(*http.Request, session, *httpd.None) (*keyChangesRes
 func (s *Server) backupVersion(*http.Request, session, *httpd.None) (*httpd.None, error) {
 	return nil, httpd.NotFound("There is no key backup: conversations here are on the record.")
 }
-
-// pushRules implements "GET /pushrules/": the predefined rules ("Push Rules").
-func (s *Server) pushRules(_ *http.Request, x session, _ *httpd.None) (*httpd.Raw, error) {
-	raw := httpd.Raw(`{"global":` + rules(x.User) + `}`)
-	return &raw, nil
-}
-
-// pushRulesGlobal implements "GET /pushrules/global/".
-func (s *Server) pushRulesGlobal(_ *http.Request, x session, _ *httpd.None) (*httpd.Raw, error) {
-	raw := httpd.Raw(rules(x.User))
-	return &raw, nil
-}
-
-func rules(user matrix.UserID) string {
-	return strings.NewReplacer("@USER", string(matrix.AppendString(nil, user))).Replace(predefinedRules)
-}
-
-// predefinedRules are those of "Predefined Rules" that concern conversations without encryption.
-const predefinedRules = `{"override":[` +
-	`{"rule_id":".m.rule.master","default":true,"enabled":false,"conditions":[],"actions":[]},` +
-	`{"rule_id":".m.rule.suppress_notices","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"content.msgtype","pattern":"m.notice"}],"actions":[]},` +
-	`{"rule_id":".m.rule.invite_for_me","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.room.member"},{"kind":"event_match","key":"content.membership","pattern":"invite"},{"kind":"event_match","key":"state_key","pattern":@USER}],"actions":["notify",{"set_tweak":"sound","value":"default"}]},` +
-	`{"rule_id":".m.rule.member_event","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.room.member"}],"actions":[]},` +
-	`{"rule_id":".m.rule.is_user_mention","default":true,"enabled":true,"conditions":[{"kind":"event_property_contains","key":"content.m\\.mentions.user_ids","value":@USER}],"actions":["notify",{"set_tweak":"sound","value":"default"},{"set_tweak":"highlight"}]},` +
-	`{"rule_id":".m.rule.is_room_mention","default":true,"enabled":true,"conditions":[{"kind":"event_property_is","key":"content.m\\.mentions.room","value":true},{"kind":"sender_notification_permission","key":"room"}],"actions":["notify",{"set_tweak":"highlight"}]},` +
-	`{"rule_id":".m.rule.tombstone","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.room.tombstone"},{"kind":"event_match","key":"state_key","pattern":""}],"actions":["notify",{"set_tweak":"highlight"}]},` +
-	`{"rule_id":".m.rule.reaction","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.reaction"}],"actions":[]},` +
-	`{"rule_id":".m.rule.room.server_acl","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.room.server_acl"},{"kind":"event_match","key":"state_key","pattern":""}],"actions":[]},` +
-	`{"rule_id":".m.rule.suppress_edits","default":true,"enabled":true,"conditions":[{"kind":"event_property_is","key":"content.m\\.relates_to.rel_type","value":"m.replace"}],"actions":[]}],` +
-	`"content":[],"room":[],"sender":[],"underride":[` +
-	`{"rule_id":".m.rule.call","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.call.invite"}],"actions":["notify",{"set_tweak":"sound","value":"ring"}]},` +
-	`{"rule_id":".m.rule.room_one_to_one","default":true,"enabled":true,"conditions":[{"kind":"room_member_count","is":"2"},{"kind":"event_match","key":"type","pattern":"m.room.message"}],"actions":["notify",{"set_tweak":"sound","value":"default"}]},` +
-	`{"rule_id":".m.rule.message","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.room.message"}],"actions":["notify"]}]}`
 
 type pushersResponse struct {
 	Pushers []jsontext.Value `json:"pushers"`

@@ -161,16 +161,20 @@ type passwordStage struct {
 	User       string         `json:"user"`
 }
 
-// changePassword implements "POST /account/password": the old password is asked for first
-// ("User-Interactive Authentication API").
-func (s *Server) changePassword(r *http.Request, x session, req *passwordRequest) (*httpd.None, error) {
-	if req.Auth == nil || req.Auth.Type != "m.login.password" {
-		return nil, &httpd.Error{Status: http.StatusUnauthorized, Fields: map[string]any{
+// confirm asks for the caller's password ("User-Interactive Authentication API").
+func (s *Server) confirm(r *http.Request, x session, auth *passwordStage) error {
+	if auth == nil || auth.Type != "m.login.password" {
+		return &httpd.Error{Status: http.StatusUnauthorized, Fields: map[string]any{
 			"session": "password", "params": map[string]any{},
 			"flows": []map[string]any{{"stages": []string{"m.login.password"}}},
 		}}
 	}
-	if err := s.Identity.VerifyPassword(r.Context(), x.User, req.Auth.Password, httpd.RemoteAddr(r, s.Proxies)); err != nil {
+	return s.Identity.VerifyPassword(r.Context(), x.User, auth.Password, httpd.RemoteAddr(r, s.Proxies))
+}
+
+// changePassword implements "POST /account/password": the old password is asked for first.
+func (s *Server) changePassword(r *http.Request, x session, req *passwordRequest) (*httpd.None, error) {
+	if err := s.confirm(r, x, req.Auth); err != nil {
 		return nil, err
 	}
 	keep := req.LogoutDevices != nil && !*req.LogoutDevices
@@ -190,10 +194,12 @@ type devicesResponse struct {
 	Devices []deviceResponse `json:"devices"`
 }
 
+// deviceResponse has every field always: matrix-nio takes no list of devices without them.
 type deviceResponse struct {
 	DeviceID    string `json:"device_id"`
-	DisplayName string `json:"display_name,omitempty"`
-	LastSeenTS  int64  `json:"last_seen_ts,omitempty"`
+	DisplayName string `json:"display_name"`
+	LastSeenIP  string `json:"last_seen_ip"`
+	LastSeenTS  int64  `json:"last_seen_ts"`
 }
 
 // devices implements "GET /devices".
@@ -201,7 +207,7 @@ func (s *Server) devices(r *http.Request, x session, _ *httpd.None) (*devicesRes
 	found, err := s.Identity.Devices(r.Context(), x.User)
 	resp := &devicesResponse{Devices: []deviceResponse{}}
 	for _, d := range found {
-		resp.Devices = append(resp.Devices, deviceResponse{DeviceID: d.ID, DisplayName: d.Name, LastSeenTS: d.SeenAt})
+		resp.Devices = append(resp.Devices, deviceResponse{DeviceID: d.ID, DisplayName: d.Name, LastSeenIP: d.SeenFrom, LastSeenTS: d.SeenAt})
 	}
 	return resp, err
 }
@@ -227,4 +233,31 @@ type nameDeviceRequest struct {
 // nameDevice implements "PUT /devices/{deviceId}".
 func (s *Server) nameDevice(r *http.Request, x session, req *nameDeviceRequest) (*httpd.None, error) {
 	return &httpd.None{}, s.Identity.NameDevice(r.Context(), x.User, r.PathValue("deviceID"), strings.TrimSpace(req.DisplayName))
+}
+
+type deleteDevicesRequest struct {
+	Devices []string       `json:"devices"`
+	Auth    *passwordStage `json:"auth"`
+}
+
+// deleteDevice implements "DELETE /devices/{deviceId}": the device is signed out.
+func (s *Server) deleteDevice(r *http.Request, x session, req *deleteDevicesRequest) (*httpd.None, error) {
+	req.Devices = []string{r.PathValue("deviceID")}
+	return s.deleteDevices(r, x, req)
+}
+
+// deleteDevices implements "POST /delete_devices".
+func (s *Server) deleteDevices(r *http.Request, x session, req *deleteDevicesRequest) (*httpd.None, error) {
+	if len(req.Devices) > maxDeviceKeys {
+		return nil, httpd.TooLarge("Remove at most %d devices at once.", maxDeviceKeys)
+	}
+	if err := s.confirm(r, x, req.Auth); err != nil {
+		return nil, err
+	}
+	for _, device := range req.Devices {
+		if err := s.Identity.RemoveDevice(r.Context(), identity.By(x.User), x.User, device); err != nil {
+			return nil, err
+		}
+	}
+	return &httpd.None{}, nil
 }

@@ -115,6 +115,9 @@ func (s *Server) syncHandler(r *http.Request, x session, _ *httpd.None) (*stream
 			return nil, httpd.InvalidParam("This token is of another server, or of the future. Begin again without one.")
 		}
 		req.Since = &t
+		if err := s.received(r.Context(), x, t.Side); err != nil {
+			return nil, err
+		}
 	}
 	if ms := q.Get("timeout"); ms != "" {
 		n, err := strconv.ParseInt(ms, 10, 64)
@@ -142,6 +145,9 @@ func (s *Server) syncHandler(r *http.Request, x session, _ *httpd.None) (*stream
 	resp, err := s.sync.Sync(ctx, req)
 	if err != nil && r.Context().Err() == nil && ctx.Err() != nil {
 		return nil, httpd.UnknownToken(false, "You have been signed out.")
+	}
+	if err == nil && len(resp.ToDevice) > 0 {
+		s.toDevice.Store(toDeviceKey{x.User, x.Device}, resp.Next.Side)
 	}
 	return resp, err
 }
@@ -220,7 +226,7 @@ func (s *Server) putAccountData(ctx context.Context, user matrix.UserID, room ma
 	}
 	var side int64
 	return s.Rec.Do(ctx, func(b *recorder.Batch) error {
-		side = s.Hub.NextSide()
+		side = s.Hub.NextSide(b)
 		b.OnCommit(func() { s.Hub.Touch(user, side) })
 		return store.SetAccountData(b.Context(), b.Tx(), store.AccountData{User: user, Room: room, Type: typ, Content: content, Stream: side})
 	})

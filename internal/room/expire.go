@@ -114,12 +114,19 @@ func (s *Service) disappearOne(b *recorder.Batch, x store.Expiry) error {
 		return err
 	}
 	for _, who := range append([]matrix.UserID{ev.Sender}, s.Hub.Members(lv.id, "join")...) {
-		_, err := s.append(b, lv, Draft{Sender: who, Room: lv.id, Type: matrix.TypeRedaction, Redacts: ev.ID,
-			Content: []byte(`{"org.despatch.reason":"expired"}`), Reason: "expired"}, 0)
+		d := Draft{Sender: who, Room: lv.id, Type: matrix.TypeRedaction, Redacts: ev.ID,
+			Content: []byte(`{"org.despatch.reason":"expired"}`), Reason: "expired"}
+		_, err := s.append(b, lv, d, 0)
+		if err == nil {
+			return s.redactEdits(b, lv, d, x.Pos)
+		}
 		var no *eventauth.Rejection
-		if err == nil || !errors.As(err, &no) {
+		if !errors.As(err, &no) {
 			return err
 		}
 	}
-	return store.Prune(ctx, b.Tx(), x.Pos, x.Pos, "expired")
+	if err := store.UnuseMedia(ctx, tx, x.Pos, b.Now()); err != nil {
+		return err
+	}
+	return store.Prune(ctx, tx, x.Pos, x.Pos, "expired")
 }

@@ -212,6 +212,9 @@ func (s *Service) Send(ctx context.Context, d Draft) (Sent, error) {
 			return err
 		}
 		sent = Sent{ID: ev.ID, Pos: ev.Pos}
+		if ev.Target >= 0 {
+			return s.redactEdits(b, lv, d, ev.Target)
+		}
 		return nil
 	})
 	var same *unchanged
@@ -262,8 +265,14 @@ func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn int64) (*stre
 			}
 			ev.PrevContent = old.Content
 		}
-	} else if ev.Class == store.ClassMessage && lv.timer > 0 {
-		ev.ExpireAt = b.Now() + lv.timer
+	} else if ev.Class == store.ClassMessage || ev.Class == store.ClassEdit {
+		goes, err := s.goesWithOriginal(b, lv, built)
+		if err != nil {
+			return nil, err
+		}
+		if lv.timer > 0 && !goes {
+			ev.ExpireAt = b.Now() + lv.timer
+		}
 	}
 	if lv.head == "" && lv.version.HashedRoomID() {
 		lv.id = matrix.RoomID("!" + string(built.ID[1:]))
@@ -286,6 +295,58 @@ func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn int64) (*stre
 		b.OnCommit(func() { s.due(ev.ExpireAt) })
 	}
 	return ev, nil
+}
+
+// goesWithOriginal reports whether an event is an edit of its sender's own message, with which it will
+// disappear. A message that is no longer shown cannot be edited.
+func (s *Service) goesWithOriginal(b *recorder.Batch, lv *live, ev *matrix.Event) (bool, error) {
+	rel, _ := matrix.LookupString(ev.Content, "m.relates_to", "rel_type")
+	id, _ := matrix.LookupString(ev.Content, "m.relates_to", "event_id")
+	ref, ok := store.EventRef(matrix.EventID(id))
+	if rel != "m.replace" || !ok {
+		return false, nil
+	}
+	row, scope, err := store.EventByRef(b.Context(), b.Tx(), ref)
+	if errors.Is(err, store.ErrNotFound) || err == nil && scope != lv.scope {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	if row.Pruned || row.Body == nil {
+		return false, &Refused{"This message is gone and can no longer be edited. Send it as a new one."}
+	}
+	sender, _ := matrix.LookupString(row.Body, "sender")
+	return sender == string(ev.Sender), nil
+}
+
+// maxEdits bounds how many edits go with one message.
+const maxEdits = 1000
+
+// redactEdits redacts the edits of the message at target as d has just redacted that: they say the same
+// again, and would be shown to whoever asks for them.
+func (s *Service) redactEdits(b *recorder.Batch, lv *live, d Draft, target int64) error {
+	entry, err := store.EntryAt(b.Context(), b.Tx(), target)
+	if err != nil {
+		return err
+	}
+	edits, err := store.Relations(b.Context(), b.Tx(), entry.Ref, store.RelationsOf{Type: "m.replace", Scope: lv.scope, To: 1 << 62, Limit: maxEdits})
+	if err != nil {
+		return err
+	}
+	author, _ := matrix.LookupString(entry.Body, "sender")
+	for i := range edits {
+		sender, _ := matrix.LookupString(edits[i].Body, "sender")
+		if edits[i].Pruned || edits[i].Body == nil || sender != author { // what others say is no edit
+			continue
+		}
+		_, err := s.append(b, lv, Draft{Sender: d.Sender, Room: lv.id, Type: matrix.TypeRedaction, Content: d.Content,
+			Redacts: store.EventID(edits[i].Ref), Reason: d.Reason, Device: d.Device}, 0)
+		var no *eventauth.Rejection
+		if err != nil && !errors.As(err, &no) {
+			return err
+		}
+	}
+	return nil
 }
 
 // unchanged is the outcome of sending state that is there already.
@@ -379,6 +440,11 @@ func (s *Service) Project(ctx context.Context, tx *sqldb.Tx, entries []recorder.
 		if err := project(ctx, tx, &entries[i], ev); err != nil {
 			return fmt.Errorf("event at %d: %w", entries[i].Pos, err)
 		}
+		if !ev.IsState() {
+			if err := s.showMedia(ctx, tx, &entries[i], ev); err != nil {
+				return fmt.Errorf("files of the event at %d: %w", entries[i].Pos, err)
+			}
+		}
 	}
 	return nil
 }
@@ -408,6 +474,9 @@ func project(ctx context.Context, tx *sqldb.Tx, e *recorder.Committed, ev *strea
 		reason := ev.Reason
 		if reason == "" {
 			reason = "deleted"
+		}
+		if err := store.UnuseMedia(ctx, tx, ev.Target, e.Time); err != nil {
+			return err
 		}
 		return store.Prune(ctx, tx, ev.Target, e.Pos, reason)
 	}

@@ -50,7 +50,9 @@ type Hub struct {
 	rooms   map[matrix.RoomID]*room
 	scopes  map[int64]*room
 	users   map[matrix.UserID]*user
-	side    int64 // place in the side stream: what is not on the record
+	side    int64           // last place given out in the side stream: what is not on the record
+	pending []int64         // places given out to what is not committed yet, in order
+	held    map[*user]int64 // who must be woken once what is up to a place is committed
 	closing chan struct{}
 }
 
@@ -70,7 +72,7 @@ type room struct {
 
 type membership struct {
 	state string
-	pos   int64
+	pos   int64 // since when
 }
 
 type user struct {
@@ -86,6 +88,7 @@ func NewHub(ctx context.Context, db *sqldb.DB, head int64) (*Hub, error) {
 		rooms:   make(map[matrix.RoomID]*room),
 		scopes:  make(map[int64]*room),
 		users:   make(map[matrix.UserID]*user),
+		held:    make(map[*user]int64),
 		closing: make(chan struct{}),
 	}
 	stored, err := store.LastStream(ctx, db.Reader())
@@ -139,6 +142,9 @@ func (h *Hub) user(id matrix.UserID) *user {
 }
 
 func (h *Hub) setMember(r *room, id matrix.UserID, state string, pos int64) {
+	if r.members[id].state == state { // only the name or the picture is another
+		return
+	}
 	switch r.members[id].state {
 	case "join":
 		r.joined--
@@ -369,12 +375,55 @@ func (h *Hub) Share(a, b matrix.UserID) bool {
 	return false
 }
 
-// NextSide returns the next place in the side stream.
-func (h *Hub) NextSide() int64 {
+// NextSide returns the next place in the side stream, for something that a change to the database stores.
+// Once it is committed, [Hub.Read] or [Hub.Touch] must be called with it. Until then nobody is given a
+// token of that place or a later one, and so nobody misses it.
+func (h *Hub) NextSide(b *recorder.Batch) int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.side++
+	side := h.side
+	h.pending = append(h.pending, side)
+	b.OnRollback(func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.settle(side)
+	})
+	return side
+}
+
+// settled is the place in the side stream up to which everything is committed.
+func (h *Hub) settled() int64 {
+	if len(h.pending) > 0 {
+		return h.pending[0] - 1
+	}
 	return h.side
+}
+
+// settle notes that what had a place in the side stream is committed, or never will be.
+func (h *Hub) settle(side int64) {
+	if i, ok := slices.BinarySearch(h.pending, side); ok {
+		h.pending = slices.Delete(h.pending, i, i+1)
+	}
+	settled := h.settled()
+	for u, until := range h.held {
+		if until <= settled {
+			delete(h.held, u)
+			h.wakeUser(u)
+		}
+	}
+}
+
+// wakeFor wakes somebody for whom there is something new at a place of the side stream, now or as soon as
+// everything before it is committed too.
+func (h *Hub) wakeFor(u *user, side int64) {
+	if u == nil {
+		return
+	}
+	if side > h.settled() {
+		h.held[u] = max(h.held[u], side)
+	}
+	h.wakeUser(u)
 }
 
 // SetTyping says that somebody types in a room for some time, or has stopped.
@@ -417,10 +466,15 @@ func (h *Hub) stopTyping(r *room, who matrix.UserID) bool {
 func (h *Hub) Read(id matrix.RoomID, who matrix.UserID, side int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.settle(side)
 	if r := h.rooms[id]; r != nil {
 		r.readSide = max(r.readSide, side)
 		delete(r.unread, who)
-		h.wakeRoom(r)
+		for id, m := range r.members {
+			if m.state == "join" {
+				h.wakeFor(h.users[id], side)
+			}
+		}
 	}
 }
 
@@ -429,7 +483,8 @@ func (h *Hub) Read(id matrix.RoomID, who matrix.UserID, side int64) {
 func (h *Hub) Touch(who matrix.UserID, side int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.settle(side)
 	u := h.user(who)
 	u.dataSide = max(u.dataSide, side)
-	h.wakeUser(u)
+	h.wakeFor(u, side)
 }

@@ -86,7 +86,8 @@ type Response struct {
 	AccountData, ToDevice []byte // elements of the arrays, without brackets
 }
 
-// AppendJSON implements httpd.Appender.
+// AppendJSON implements httpd.Appender. The number of one-time keys is that which uploading some is
+// answered with: with any lower one clients would upload more after every answer.
 func (r *Response) AppendJSON(b []byte) ([]byte, error) {
 	b = append(b, `{"next_batch":"`...)
 	b = append(b, r.Next.String()...)
@@ -113,7 +114,7 @@ func (r *Response) AppendJSON(b []byte) ([]byte, error) {
 		}
 		b = append(b, '}')
 	}
-	return append(b, `,"device_one_time_keys_count":{"signed_curve25519":0},"device_unused_fallback_key_types":[]}`...), nil
+	return append(b, `,"device_one_time_keys_count":{"signed_curve25519":50},"device_unused_fallback_key_types":[]}`...), nil
 }
 
 func (r *Response) empty() bool {
@@ -165,7 +166,7 @@ type roomChange struct {
 func (h *Hub) changes(req Request) (out []roomChange, next Token, data bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	next = Token{Pos: h.head, Side: h.side}
+	next = Token{Pos: h.head, Side: h.settled()}
 	u := h.users[req.User]
 	if u == nil {
 		return nil, next, req.Since == nil
@@ -244,7 +245,10 @@ func (s *Syncer) answer(ctx context.Context, req Request) (*Response, error) {
 	for id, events := range own { // rooms in which nothing else is new
 		if state, _ := s.Hub.Membership(id, req.User); state == "join" && req.Filter.wants(id) {
 			resp.Join = member(resp.Join, id)
-			resp.Join = append(append(append(resp.Join, `"account_data":{"events":[`...), events...), `]}}`...)
+			// Some clients, such as matrix-nio, take no room without a timeline and a state.
+			resp.Join = append(resp.Join, `"timeline":{"events":[],"limited":false,"prev_batch":"`...)
+			resp.Join = append(append(resp.Join, HistoryToken(next.Pos)...), `"},"state":{"events":[]},"account_data":{"events":[`...)
+			resp.Join = append(append(resp.Join, events...), `]}}`...)
 		}
 	}
 	return resp, nil
@@ -613,6 +617,15 @@ func (s *Syncer) data(ctx context.Context, resp *Response, req Request, next Tok
 		after = req.Since.Side
 	}
 	all, err := store.AccountDataSince(ctx, s.DB.Reader(), req.User, after)
+	if err != nil {
+		return nil, err
+	}
+	err = store.ToDevice(ctx, s.DB.Reader(), req.User, req.Device, after, next.Side, func(content []byte) {
+		if len(resp.ToDevice) > 0 {
+			resp.ToDevice = append(resp.ToDevice, ',')
+		}
+		resp.ToDevice = append(resp.ToDevice, content...)
+	})
 	if err != nil {
 		return nil, err
 	}
