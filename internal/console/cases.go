@@ -182,20 +182,11 @@ func (s *Server) cases(w http.ResponseWriter, r *http.Request, v *visit) error {
 			p.Show = "all"
 		}
 	}
-	for _, l := range caseLists {
-		if l.show == "mine" && !rs.Has(identity.Records) {
-			continue
+	p.Choice = s.choices(all, p.Show, v)
+	for _, c := range all {
+		if view := s.viewed(c); view.in(p.Show, v.Session.User) {
+			p.Cases = append(p.Cases, view)
 		}
-		n := 0
-		for _, c := range all {
-			if view := s.viewed(c); view.in(l.show, v.Session.User) {
-				n++
-				if l.show == p.Show {
-					p.Cases = append(p.Cases, view)
-				}
-			}
-		}
-		p.Choice = append(p.Choice, caseChoice{l.show, l.text, n, l.show == p.Show})
 	}
 	return s.show(w, r, v, "cases", p)
 }

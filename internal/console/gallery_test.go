@@ -79,7 +79,7 @@ func gallery() map[string]framed {
 	out["passworddone"] = &passwordDonePage{frame: frame{Title: "Password chosen"}, Account: "@ruth:coasts.example", Next: "Sign in with your user name and the new password."}
 	out["account"] = &accountPage{frame: frame{Title: "Your account"}, ID: "@ruth:coasts.example", Roles: []string{"member of staff", "records officer"}, SetBy: true, Changed: true,
 		Old: field{Name: "old", Label: "Password now", Kind: "password"}, Password: newPassword("New password")}
-	out["home"] = &homePage{frame: frame{Title: "What would you like to do?"}, IT: true, Auditor: true, Security: true, Records: true, Approver: true, Size: 48213}
+	out["home"] = &homePage{frame: frame{Title: "What would you like to do?"}, IT: true, Auditor: true, Security: true, Records: true, Approver: true, Size: 48213, Waiting: 1, Cases: []caseChoice{{"mine", "Mine", 2, false}, {"late", "Late", 1, false}}}
 	out["error"] = &errorPage{frame: frame{Title: "Page not found"}, Message: "There is no page at this address."}
 	out["people"] = &peoplePage{frame: frame{Title: "People", Wide: true}, People: []somebody{ruth, long, arab}, MayAdd: true, Next: "/console/people?after=x"}
 	p := &personPage{frame: frame{Title: "Ruth Bennett", Back: link{"/console/people", "People"}, Wide: true}, Person: ruth, IT: true,

@@ -11,15 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"net/http/httptest"
-
 	"despatch/despatchtest"
-	"despatch/internal/console"
-	"despatch/internal/httpd"
 	"despatch/internal/identity"
 )
 
-// office is a whole server with the console in front of it.
+// office is a whole server, with the people who work at its console.
 type office struct {
 	*despatchtest.Server
 	url string
@@ -28,16 +24,7 @@ type office struct {
 func start(t testing.TB) *office {
 	t.Helper()
 	d := despatchtest.Start(t)
-	c := &console.Server{Name: d.Name, DB: d.DB, Rec: d.Rec, Key: d.Key, Identity: d.Identity,
-		Cases: d.Cases, Capture: d.Capture, Temp: t.TempDir(), HTTP: &httpd.Adapter{Log: d.Log}, Now: d.Now, Log: d.Log}
-	mux := http.NewServeMux()
-	mux.Handle("/console/", c.Handler())
-	mux.Handle("/", d.Handler())
-	web := httptest.NewUnstartedServer(nil)
-	web.Config = httpd.NewServer(mux, d.Log)
-	web.Start()
-	t.Cleanup(func() { web.CloseClientConnections(); web.Close(); c.Close() })
-	return &office{d, web.URL}
+	return &office{d, d.URL}
 }
 
 // add makes an account with [despatchtest.Password].
@@ -159,14 +146,14 @@ var (
 	tagPattern    = regexp.MustCompile(`<[^>]*>`)
 )
 
-// form returns the hidden fields of the form with an action; "" is a form without one.
+// form returns the hidden fields of the form that is sent to an action; "" is a form without one.
 func (p page) form(action string) (url.Values, bool) {
 	for _, m := range formPattern.FindAllStringSubmatch(p.body, -1) {
 		a := ""
 		if x := actionPattern.FindStringSubmatch(m[1]); x != nil {
 			a = html.UnescapeString(x[1])
 		}
-		if a != action {
+		if a != action || !strings.Contains(m[1], `method="post"`) {
 			continue
 		}
 		v := url.Values{}

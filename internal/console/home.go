@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 
+	"despatch/internal/disclosure"
 	"despatch/internal/identity"
 )
 
@@ -11,7 +12,8 @@ type homePage struct {
 	frame
 	IT, Security, Auditor, Records, Approver bool
 	Size                                     int64
-	Check                                    *checkView
+	Cases                                    []caseChoice // lists of cases, for a records officer
+	Waiting                                  int          // cases that wait for an approver
 }
 
 func (s *Server) home(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -19,6 +21,35 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request, v *visit) error {
 	p := &homePage{frame: frame{Title: "What would you like to do?"}, IT: rs.Has(identity.IT), Security: rs.Has(identity.Security),
 		Auditor: rs.Has(identity.Auditor), Records: rs.Has(identity.Records), Approver: rs.Has(identity.Approver),
 		Size: s.Rec.Head().Edge.Size}
-	p.Check = s.checks.view(s.Now(), p.Size)
+	if p.Records || p.Approver {
+		all, err := s.Cases.Cases(r.Context(), v.Session.User, disclosure.Filter{})
+		if err != nil {
+			return err
+		}
+		p.Cases = s.choices(all, "", v)
+		for _, c := range all {
+			if c.Status == disclosure.Waiting {
+				p.Waiting++
+			}
+		}
+	}
 	return s.show(w, r, v, "home", p)
+}
+
+// choices are the lists of cases that somebody may want, with how many there are in each.
+func (s *Server) choices(all []*disclosure.Case, current string, v *visit) []caseChoice {
+	var out []caseChoice
+	for _, l := range caseLists {
+		if l.show == "mine" && !v.Roles().Has(identity.Records) {
+			continue
+		}
+		choice := caseChoice{l.show, l.text, 0, l.show == current}
+		for _, c := range all {
+			if s.viewed(c).in(l.show, v.Session.User) {
+				choice.Count++
+			}
+		}
+		out = append(out, choice)
+	}
+	return out
 }

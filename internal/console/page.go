@@ -56,7 +56,7 @@ func parsePages(assets *httpd.Assets) (pages, error) {
 		return nil, err
 	}
 	layout, err := template.New("layout").Funcs(template.FuncMap{
-		"asset": assets.URL, "day": day, "moment": moment, "iso": iso, "number": number, "size": size, "date": dayWords, "count": func(n int) string { return number(int64(n)) },
+		"asset": assets.URL, "day": day, "moment": moment, "iso": iso, "number": number, "size": size, "capital": capital, "count": func(n int) string { return number(int64(n)) },
 	}).ParseFS(dir, "layout.html", "parts.html")
 	if err != nil {
 		return nil, err
