@@ -49,7 +49,7 @@ const (
 // maxShapes bounds the shapes voted on, maxHeaders the headers that are looked at together.
 const (
 	maxShapes  = 256
-	maxHeaders = 8 << 20
+	maxHeaders = 2 << 20
 )
 
 // vote counts the headers of one shape.

@@ -30,20 +30,24 @@ type record struct {
 // reading is the third pass over a chat.
 type reading struct {
 	*chat
-	ctx     context.Context
-	emit    func(*capture.Observation) error
-	classes *classifier
-	rec     record
-	seen    int // how many header-like lines there have been
-	ordinal int64
-	rows    capture.Reconciliation
-	covered int64
-	lossy   capture.Warning
-	begins  bool // the first line tells that the chat begins here
-	group   bool
-	places  map[string]string // names that stand before system lines only: the chat's own name
-	subject string
+	ctx      context.Context
+	emit     func(*capture.Observation) error
+	classes  *classifier
+	rec      record
+	seen     int // how many header-like lines there have been
+	ordinal  int64
+	rows     capture.Reconciliation
+	covered  int64
+	lossy    capture.Warning
+	begins   bool // the first line tells that the chat begins here
+	group    bool
+	places   map[string]string // names that stand before system lines only: the chat's own name
+	subject  string
+	unlisted int64 // messages of senders beyond maxSenders
 }
+
+// maxSenders bounds the participants that are listed; WhatsApp's largest groups have about a thousand.
+const maxSenders = 5000
 
 // read makes the third pass: it hands out every message.
 func (c *chat) read(ctx context.Context, emit func(*capture.Observation) error) error {
@@ -202,7 +206,9 @@ func (r *reading) fill(o *capture.Observation, rest string) error {
 		return err
 	}
 	if o.Kind == capture.KindSystem {
-		r.places[sender] = o.System.Code
+		if len(r.places) < maxSenders {
+			r.places[sender] = o.System.Code
+		}
 	}
 	return nil
 }
@@ -261,8 +267,10 @@ func (r *reading) count(o *capture.Observation) {
 	} else {
 		r.rows.Items++
 		cov.Messages++
-		if o.Sender != "" {
+		if _, known := r.senders[o.Sender]; known || o.Sender != "" && len(r.senders) < maxSenders {
 			r.senders[o.Sender]++
+		} else if o.Sender != "" {
+			r.unlisted++
 		}
 		if o.State.DeletedBy == "exporter" {
 			r.run.Conversations[r.index].Viewpoint = o.Sender
@@ -304,6 +312,9 @@ func (r *reading) conclude() {
 	run.Coverage.BytesCovered += r.covered + r.bom
 	if r.lossy.Count > 0 {
 		r.warn(r.lossy)
+	}
+	if r.unlisted > 0 {
+		r.warn(capture.Warning{Code: "too_many_senders", Count: r.unlisted, Detail: "More people wrote than any WhatsApp chat can have. The messages are all there; their senders are not all listed."})
 	}
 	r.concludeConversation()
 	r.concludeTruncation()
