@@ -345,22 +345,42 @@ func (r *Recorder) catchUp() (moved bool, err error) {
 		if moved = head.Size != old; !moved {
 			return nil
 		}
+		missed, err := committed(ctx, q, old, head.Size)
+		if err != nil {
+			return err
+		}
+		// Only now, so that a failure until here leaves everything to be found by the next attempt.
 		if err := r.restore(ctx, q, head); err != nil {
 			return err
 		}
-		var missed []Committed
-		err = store.Entries(ctx, q, old, head.Size, func(e *store.Entry) error {
-			s, err := store.ScopeByID(ctx, q, e.Scope)
-			missed = append(missed, Committed{ScopeID: e.Scope, Pos: e.Pos, Seq: e.Seq, Time: e.Time,
-				Entry: Entry{Scope: s.Name, Kind: e.Kind, Body: e.Body, Ref: e.Ref, Class: e.Class, Sender: e.Sender, Txn: e.Txn}})
-			return err
-		})
-		if err == nil && len(missed) > 0 && r.opt.Published != nil {
+		if len(missed) > 0 && r.opt.Published != nil {
 			r.opt.Published(missed)
 		}
-		return err
+		return nil
 	})
 	return moved, err
+}
+
+// committed reads entries from up to to as they were committed, without what was only in memory. PostgreSQL
+// answers one question at a time, so the scopes are asked for after the entries.
+func committed(ctx context.Context, q sqldb.Queryer, from, to int64) ([]Committed, error) {
+	var out []Committed
+	err := store.Entries(ctx, q, from, to, func(e *store.Entry) error {
+		out = append(out, Committed{ScopeID: e.Scope, Pos: e.Pos, Seq: e.Seq, Time: e.Time,
+			Entry: Entry{Kind: e.Kind, Body: e.Body, Ref: e.Ref, Class: e.Class, Sender: e.Sender, Txn: e.Txn}})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range out {
+		s, err := store.ScopeByID(ctx, q, out[i].ScopeID)
+		if err != nil {
+			return nil, fmt.Errorf("scope of entry %d: %w", out[i].Pos, err)
+		}
+		out[i].Scope = s.Name
+	}
+	return out, nil
 }
 
 // forget drops from memory what a transaction that was undone had put there.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"despatch/internal/matrix"
+	"despatch/internal/record"
+	"despatch/internal/recorder"
 	"despatch/internal/store"
 )
 
@@ -33,10 +35,13 @@ func txnID(d *Draft) int64 {
 
 // sentBefore looks a transaction up.
 func (s *Service) sentBefore(ctx context.Context, room matrix.RoomID, txn int64) (Sent, bool, error) {
+	// The end of the record is read first: what is remembered afterwards and stands below it is committed. The
+	// other way round, its position could have become another's meanwhile.
+	size := s.Rec.Head().Edge.Size
 	if sent, ok := s.txns.get(txn); ok {
 		// Remembered from the moment it was built: it may not be committed yet. Then this one waits its
 		// turn behind it and finds out.
-		return sent, sent.Pos < s.Rec.Head().Edge.Size, nil
+		return sent, sent.Pos < size, nil
 	}
 	info, ok := s.Hub.Room(room)
 	if !ok || !s.txns.maybe(txn) {
@@ -53,6 +58,21 @@ func (s *Service) sentBefore(ctx context.Context, room matrix.RoomID, txn int64)
 		return Sent{}, false, err
 	}
 	return Sent{ID: store.EventID(e.Ref), Pos: pos}, true, nil
+}
+
+// Recovered takes in entries whose commit was given up for lost and has happened after all. Their senders
+// were told to try again, and may be waiting to: they must find them. It is called by the recorder's writer.
+func (s *Service) Recovered(entries []recorder.Committed) {
+	for i := range entries {
+		e := &entries[i]
+		if e.Kind != record.KindEvent || e.Live != nil {
+			continue
+		}
+		clear(s.rooms) // their ends may have moved
+		if e.Txn != 0 {
+			s.txns.put(e.Txn, Sent{ID: store.EventID(e.Ref), Pos: e.Pos})
+		}
+	}
 }
 
 // loadTxns fills the filter with what was sent before this process began. Until it is done, every

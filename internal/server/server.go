@@ -122,7 +122,7 @@ func (s *Server) services(ctx context.Context, signer note.Signer) error {
 	s.Rooms = &room.Service{DB: s.DB, Server: s.Name, Version: s.Version, Now: s.Now, Log: s.Log}
 	s.Rooms.Init()
 	var err error
-	published := func(c []recorder.Committed) { s.Hub.Published(c) }
+	published := func(c []recorder.Committed) { s.Rooms.Recovered(c); s.Hub.Published(c) }
 	s.Rec, err = recorder.Open(ctx, recorder.Options{DB: s.DB, Signer: signer, Log: s.Log, Now: s.Now, Project: s.project, Published: published})
 	if err != nil {
 		return err
