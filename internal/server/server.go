@@ -207,7 +207,7 @@ func (s *Server) faces() http.Handler {
 	mux.Handle("/.well-known/matrix/", api)
 	mux.Handle("/record/", (&publicapi.Server{Rec: s.Rec, DB: s.DB, Key: s.Key, HTTP: adapter}).Handler())
 	s.Console = &console.Server{Name: s.Name, BaseURL: s.BaseURL, HTTPS: s.HTTPS, Proxies: s.Proxies, DB: s.DB, Rec: s.Rec,
-		Key: s.Key, Identity: s.Identity, Cases: s.Cases, Capture: s.Capture, HTTP: adapter, Now: s.Now, Log: s.Log}
+		Key: s.Key, Identity: s.Identity, Cases: s.Cases, Capture: s.Capture, Temp: s.Data, HTTP: adapter, Now: s.Now, Log: s.Log}
 	mux.Handle("/console/", s.Console.Handler())
 	mux.Handle("/", webclient.Handler())
 	mux.HandleFunc("GET /health", s.health)
