@@ -315,6 +315,19 @@ func TestSyncIsComplete(t *testing.T) {
 	}
 }
 
+// nheko 0.11 and matrix-nio 0.20 cannot read a create event without its creator, as room version 11 allows.
+func TestOlderClientsFindTheCreator(t *testing.T) {
+	d := despatchtest.Start(t)
+	alice := d.User(t, "alice")
+	for version, want := range map[string]bool{"10": true, "11": true, "12": false} {
+		room := alice.CreateRoomWith(t, map[string]any{"room_version": version})
+		_, raw := alice.Do(t, "GET", despatchtest.Path(room, "state/m.room.create/"), nil)
+		if got := strings.Contains(string(raw), `"creator":"@alice:example.org"`); got != want {
+			t.Errorf("version %s names its creator: %v, want %v: %s", version, got, want, raw)
+		}
+	}
+}
+
 // Many change what is not on the record at once, while another asks for it: nothing is missed.
 func TestNothingBesideTheRecordIsMissed(t *testing.T) {
 	d := despatchtest.Start(t)

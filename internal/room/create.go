@@ -108,7 +108,9 @@ func (s *Service) create(b *recorder.Batch, c Create, creator Profile, invited [
 			creation[k] = v
 		}
 	}
-	if c.Version == matrix.V10 {
+	// Room version 11 no longer asks for it, but clients of that time cannot read a create event without it, and
+	// then take the room for one of version 1.
+	if c.Version == matrix.V10 || c.Version == matrix.V11 {
 		creation["creator"] = c.Creator
 	}
 	if err := add(matrix.TypeCreate, "", creation); err != nil {
