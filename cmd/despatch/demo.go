@@ -5,56 +5,57 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"strings"
 	"time"
 
 	"despatch/internal/demo"
-	"despatch/internal/httpd"
 	"despatch/internal/identity"
 	"despatch/internal/server"
 )
 
 // runDemo starts a made-up department in a fresh folder and serves it until ctx ends.
-func runDemo(ctx context.Context, listen, data string, stdout io.Writer, log *slog.Logger) error {
+func runDemo(ctx context.Context, c *Config, stdout io.Writer, log *slog.Logger) error {
 	began := time.Now()
-	if data == "" {
+	if c.Data == "" {
 		dir, err := os.MkdirTemp("", "despatch-demo-")
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		data = dir
+		c.Data = dir
+	} else if old, err := os.ReadDir(c.Data); err == nil && len(old) > 0 {
+		return fmt.Errorf("%[1]s is not empty, and the demonstration needs a fresh folder; to go on with one that was made earlier, run `despatch serve --data %[1]s`", c.Data)
 	}
-	ln, err := net.Listen("tcp", listen)
+	unlock, err := lockFolder(c.Data)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w; choose another address with --listen", listen, err)
+		return err
+	}
+	defer unlock()
+	c.ServerName = "coasts.example"
+	name, err := c.name()
+	if err != nil {
+		return err
+	}
+	ln, err := listen(c)
+	if err != nil {
+		return err
 	}
 	clock := demo.NewClock(demo.Start(began))
-	s, err := server.New(ctx, server.Config{Data: data, Name: "coasts.example", Log: log, Now: clock.Now,
+	s, err := server.New(ctx, server.Config{Data: c.Data, Name: name, Log: log, Now: clock.Now,
 		Cost: identity.Cost{Memory: 8 << 10, Passes: 1}}) // everybody knows the password: it need not be hard to guess
 	if err != nil {
+		ln.Close()
 		return err
 	}
 	defer s.Close()
 	if err := demo.Fill(ctx, s, clock); err != nil {
+		ln.Close()
 		return err
 	}
-	url := "http://" + ln.Addr().String()
-	printDemo(stdout, url, data, time.Since(began))
-	web := httpd.NewServer(s.Handler(), log)
-	stopped := make(chan error, 1)
-	go func() { stopped <- web.Serve(ln) }()
-	select {
-	case err := <-stopped:
-		return err
-	case <-ctx.Done():
-	}
-	s.Drain()
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	return web.Shutdown(grace)
+	printDemo(stdout, c.address(), c.Data, time.Since(began))
+	c.Drain = min(c.Drain, 5*time.Second)
+	return serve(ctx, c, s, ln, newMetrics(), log)
 }
 
 func printDemo(w io.Writer, url, data string, took time.Duration) {

@@ -128,7 +128,8 @@ func demoCommand(ctx context.Context, p *program, args []string) error {
 	if c.LogLevel == slog.LevelInfo {
 		c.LogLevel = slog.LevelWarn // the demonstration's own words come first
 	}
-	return runDemo(ctx, c.Listen, data, p.out, c.logger(p.err))
+	c.Data = data
+	return runDemo(ctx, &c, p.out, c.logger(p.err))
 }
 
 // text is a flag's value.
