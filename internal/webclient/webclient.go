@@ -42,7 +42,8 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 func Handler() http.Handler {
 	app := must(httpd.NewAssets("/app/", must(fs.Sub(files, "dist"))))
 	static := must(httpd.NewAssets("/", must(fs.Sub(files, "static"))))
-	modules := must(imports("main.js"))
+	first := must(imports("main.js"))
+	rest := slices.DeleteFunc(must(imports("window.js")), func(m string) bool { return slices.Contains(first, m) })
 
 	mux := http.NewServeMux()
 	mux.Handle("/app/", app)
@@ -55,17 +56,20 @@ func Handler() http.Handler {
 	mux.HandleFunc("POST /share", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/#/shared", http.StatusSeeOther)
 	})
-	mux.Handle("GET /{$}", made("text/html; charset=utf-8", page(app, modules)))
+	mux.Handle("GET /{$}", made("text/html; charset=utf-8", page(app, first, rest)))
 	return httpd.Secure(mux, policy, false)
 }
 
-// page is the front page. It names all modules that the first view needs, so that a browser fetches them
-// at once and not one after the other as it finds their imports.
-func page(app *httpd.Assets, modules []string) []byte {
+// page is the front page. It names all modules, so that a browser fetches them at once and not one after
+// the other as it finds their imports: first those that signing in needs, then the rest.
+func page(app *httpd.Assets, first, rest []string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "<link rel=\"stylesheet\" href=%q>\n", app.URL("style.css"))
-	for _, m := range modules {
+	for _, m := range first {
 		fmt.Fprintf(&b, "<link rel=\"modulepreload\" href=%q>\n", app.URL(m))
+	}
+	for _, m := range rest {
+		fmt.Fprintf(&b, "<link rel=\"modulepreload\" fetchpriority=\"low\" href=%q>\n", app.URL(m))
 	}
 	fmt.Fprintf(&b, "<script type=\"module\" src=%q></script>", app.URL("main.js"))
 	html := must(files.ReadFile("static/index.html"))

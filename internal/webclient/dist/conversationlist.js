@@ -7,7 +7,7 @@ import { summary } from "./history.js";
 import { NewConversation, talkTo } from "./newconversation.js";
 import { outgoingIn } from "./outbox.js";
 import { openConversation, route } from "./route.js";
-import { myName } from "./session.js";
+import { myName } from "./resume.js";
 import { HitRow, outcome, useMessages } from "./search.js";
 import { showSheet } from "./sheet.js";
 import { say } from "./say.js";
