@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,15 +47,6 @@ func (d *department) sitsDown(t *testing.T, name string, s screen) *person {
 	p := visit(t, d.browser, d.URL, s)
 	p.signsIn(name, despatchtest.Password)
 	return p
-}
-
-// needs skips a test of something that the server does not answer yet.
-func (d *department) needs(t *testing.T, method, path string) {
-	t.Helper()
-	if status, raw := d.alice.Do(t, method, path, nil); status == http.StatusNotFound && bytes.Contains(raw, []byte("M_UNRECOGNIZED")) ||
-		status == http.StatusNotFound && !bytes.Contains(raw, []byte("errcode")) {
-		t.Skipf("the server does not know %s %s", method, path)
-	}
 }
 
 // tick is the state of the last own message, as it is read out.
@@ -115,7 +107,6 @@ func TestTwoPeopleChat(t *testing.T) {
 // TestPhoto sends a photo with a place in it, and looks for the place in what arrives.
 func TestPhoto(t *testing.T) {
 	d := open(t)
-	d.needs(t, "POST", "/_matrix/media/v3/upload")
 	alice := d.sitsDown(t, "alice", phone)
 	bob := d.sitsDown(t, "bob", laptop)
 	alice.opens("Bob")
@@ -206,8 +197,7 @@ func TestDisappears(t *testing.T) {
 
 func TestReceiptIsChecked(t *testing.T) {
 	d := open(t)
-	id := d.alice.Send(t, d.direct, "Agreed, with the second option.")
-	d.needs(t, "GET", "/_despatch/v1/receipt/"+string(d.direct)+"/"+string(id))
+	d.alice.Send(t, d.direct, "Agreed, with the second option.")
 	alice := d.sitsDown(t, "alice", phone)
 	alice.opens("Bob")
 	alice.holds("Agreed, with the second option.")
@@ -216,6 +206,99 @@ func TestReceiptIsChecked(t *testing.T) {
 	alice.taps("Check it yourself")
 	alice.sees("Checked in this browser: this message is no.")
 	alice.keepPicture("receipt")
+}
+
+// TestForgedReceipts changes one thing after the other in a receipt: the browser must find each.
+func TestForgedReceipts(t *testing.T) {
+	d := open(t)
+	id := d.alice.Send(t, d.direct, "Agreed, with the second option.")
+	for i := range 20 {
+		d.bob.Send(t, d.direct, fmt.Sprintf("more, so that the tree has some height: %d", i))
+	}
+	p := d.sitsDown(t, "alice", laptop)
+	status, receipt := d.alice.Do(t, "GET", "/_despatch/v1/receipt/"+url.PathEscape(string(d.direct))+"/"+url.PathEscape(string(id)), nil)
+	if status != http.StatusOK {
+		t.Fatalf("receipt = %d %s", status, receipt)
+	}
+	const words = "Agreed, with the second option."
+	check := func(change, words string) string {
+		return ask[string](p, `(async () => {
+			const { check } = await import(document.querySelector("script[type=module]").src.replace("main.js", "proof.js"));
+			const r = `+string(receipt)+`;
+			const flip = (s, at) => { const b = Uint8Array.from(atob(s), (c) => c.charCodeAt(0)); b[at] ^= 1; return btoa(String.fromCharCode(...b)); };
+			const lines = r.proof.split("\n");
+			`+change+`;
+			try { const c = await check(r, `+quote(words)+`); return "holds " + c.signature + " " + c.message; } catch (e) { return "refused: " + e.message; }
+		})()`)
+	}
+	if got := check("", words); got != "holds true true" {
+		t.Errorf("the receipt as it came: %s, want that it holds, with its signature and its message", got)
+	}
+	for name, change := range map[string]string{
+		"another position":          `r.position++`,
+		"a bit of the entry":        `r.entry = flip(r.entry, 5)`,
+		"a bit of the body":         `r.body = flip(r.body, 20)`,
+		"a bit of the salt":         `r.salt = flip(r.salt, 0)`,
+		"the index in the proof":    `lines[1] = "index " + (r.position + 1); r.position++; r.proof = lines.join("\n")`,
+		"a hash in the proof":       `lines[2] = flip(lines[2], 0); r.proof = lines.join("\n")`,
+		"a hash less":               `lines.splice(2, 1); r.proof = lines.join("\n")`,
+		"a hash more":               `lines.splice(2, 0, lines[2]); r.proof = lines.join("\n")`,
+		"the size of the record":    `{ const i = lines.indexOf("") + 2; lines[i] = String(+lines[i] + 1); r.proof = lines.join("\n"); }`,
+		"the root":                  `{ const i = lines.indexOf("") + 3; lines[i] = flip(lines[i], 0); r.proof = lines.join("\n"); }`,
+		"the signature":             `{ const i = lines.findLastIndex((l) => l.startsWith("— ")); const [dash, who, sig] = lines[i].split(" "); lines[i] = [dash, who, flip(sig, 20)].join(" "); r.proof = lines.join("\n"); }`,
+		"the name of the record":    `{ const i = lines.indexOf("") + 1; lines[i] = "other.example"; r.proof = lines.join("\n"); }`,
+		"a key of somebody else":    `{ const at = r.vkey.lastIndexOf("+", r.vkey.indexOf("+") + 9); r.vkey = r.vkey.slice(0, at + 1) + flip(r.vkey.slice(at + 1), 7); }`,
+		"no signature at all":       `r.proof = lines.slice(0, lines.findLastIndex((l) => l.startsWith("— "))).join("\n") + "\n"`,
+		"another sort of proof":     `lines[0] = "c2sp.org/tlog-proof@v2"; r.proof = lines.join("\n")`,
+		"what is not a proof":       `r.proof = "yes, it is on the record"`,
+		"an entry that is too long": `r.entry = btoa(atob(r.entry) + "x")`,
+	} {
+		if got := check(change, words); !strings.HasPrefix(got, "refused: ") {
+			t.Errorf("with %s changed: %s, want that it is refused", name, got)
+		}
+	}
+	if got := check("", "Agreed, with the first option."); !strings.HasPrefix(got, "refused: ") {
+		t.Errorf("for other words: %s, want that it is refused", got)
+	}
+}
+
+// TestRefusesAMarkingTooHigh writes what Despatch is not built for.
+func TestRefusesAMarkingTooHigh(t *testing.T) {
+	d := open(t)
+	alice := d.sitsDown(t, "alice", laptop)
+	alice.opens("Bob")
+	alice.types("Message", "UK SECRET: the plan")
+	alice.sees("This looks like SECRET. Despatch is not built for SECRET: use your department’s system for it.")
+	alice.presses(kb.Enter)
+	alice.sees("It has not been sent.")
+	if got := d.bob.Messages(t, d.direct, 1)[0].Body(); got != "" {
+		t.Errorf("%q was sent", got)
+	}
+}
+
+// TestTwoTabs signs out in one tab and looks at the other.
+func TestTwoTabs(t *testing.T) {
+	d := open(t)
+	d.alice.Send(t, d.direct, "In both tabs")
+	first := d.sitsDown(t, "bob", laptop)
+	first.opens("Alice")
+	second := &person{t: t, url: d.URL}
+	ctx, cancel := chromedp.NewContext(first.ctx, chromedp.WithListener(second.hear)) // the same profile
+	t.Cleanup(cancel)
+	second.ctx = ctx
+	second.look(laptop)
+	second.do(chromedp.Navigate(d.URL + "/"))
+	second.sees("In both tabs")
+	first.writes("From the first tab")
+	second.sees("From the first tab")
+	first.taps("You: Bob")
+	first.taps("Sign out here")
+	first.until("the form is there", `document.querySelector("form input[type=password]")`)
+	second.until("the other tab has the form", `document.querySelector("form input[type=password]")`)
+	second.seesNoMore("In both tabs")
+	if len(second.problems) > 0 {
+		t.Errorf("the browser complains: %q", second.problems)
+	}
 }
 
 func TestSendsItselfWhenTheNetworkIsBack(t *testing.T) {

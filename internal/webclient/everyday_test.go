@@ -33,7 +33,7 @@ func TestTwelveThings(t *testing.T) {
 		} else {
 			t.Logf("%-48s %d of %d", name, got, most)
 		}
-		p.keepPicture(fmt.Sprintf("%s", name))
+		p.keepPicture(name)
 	}
 	back := func() {
 		t.Helper()
@@ -105,7 +105,6 @@ func TestTwelveThings(t *testing.T) {
 	back()
 
 	t.Run("photo", func(t *testing.T) {
-		d.needs(t, "POST", "/_matrix/media/v3/upload")
 		p.t = t
 		p.taps("Clear")
 		file := filepath.Join(t.TempDir(), "photo.jpg")
@@ -123,7 +122,6 @@ func TestTwelveThings(t *testing.T) {
 		back()
 	})
 	t.Run("capture", func(t *testing.T) {
-		d.needs(t, "POST", "/_despatch/v1/capture")
 		p.t = t
 		file := filepath.Join(t.TempDir(), "WhatsApp Chat with Ward 7.txt")
 		if err := os.WriteFile(file, []byte(chat), 0o600); err != nil {
@@ -161,7 +159,6 @@ const chat = `13/04/2021, 10:15 - Messages and calls are end-to-end encrypted. N
 // TestCaptureAsks puts a chat on the record whose dates could be read two ways.
 func TestCaptureAsks(t *testing.T) {
 	d := open(t)
-	d.needs(t, "POST", "/_despatch/v1/capture")
 	file := filepath.Join(t.TempDir(), "WhatsApp Chat with Ward 7.txt")
 	if err := os.WriteFile(file, []byte("03/04/2021, 10:15 - Asha Rao: Bed 4 is free.\n03/04/2021, 10:17 - Ben Carter: Thanks.\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -193,7 +190,6 @@ func TestCaptureAsks(t *testing.T) {
 // TestShared hands a chat over as a phone's share sheet does, by a form that the worker takes.
 func TestShared(t *testing.T) {
 	d := open(t)
-	d.needs(t, "POST", "/_despatch/v1/capture")
 	p := d.sitsDown(t, "alice", phone)
 	p.until("the worker is ready", `navigator.serviceWorker.ready.then((r) => r.active?.state === "activated")`)
 	p.do(chromedp.Reload()) // from now on the worker has the page
