@@ -2,7 +2,6 @@ package capture
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -381,6 +380,3 @@ type joined struct {
 }
 
 func (j *joined) Close() error { return errors.Join(j.ReadCloser.Close(), j.outer.Close()) }
-
-// hexOf is how hashes are written.
-func hexOf(sum [32]byte) string { return hex.EncodeToString(sum[:]) }

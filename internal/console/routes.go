@@ -118,13 +118,6 @@ type visit struct {
 	upload            *upload // the file of a form, on the one route that takes any
 }
 
-func (v *visit) roles() identity.Roles {
-	if v.Session == nil {
-		return 0
-	}
-	return v.Roles()
-}
-
 func (v *visit) by() identity.Actor { return identity.By(v.User) }
 
 const (

@@ -178,17 +178,31 @@ func InsertCaseItems(ctx context.Context, tx *sqldb.Tx, id string, items []CaseI
 	for _, x := range have {
 		known[x.Pos] = true
 	}
+	var fresh []CaseItem
 	var added []int64
 	for _, x := range items {
-		if known[x.Pos] {
-			continue
+		if !known[x.Pos] {
+			known[x.Pos] = true
+			fresh, added = append(fresh, x), append(added, x.Pos)
 		}
-		known[x.Pos] = true
+	}
+	if tx.Dialect() == sqldb.Postgres {
+		scope, size := make([]int64, len(fresh)), make([]int64, len(fresh))
+		for i, x := range fresh {
+			scope[i], size[i] = x.Scope, x.Size
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO disclosure_item (case_id, pos, scope, size, outcome, decision)
+			SELECT $1, p, s, z, '', 0 FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS x (p, s, z)`, id, added, scope, size)
+		if err != nil {
+			return nil, fmt.Errorf("insert %d items of case %s: %w", len(added), id, err)
+		}
+		return added, nil
+	}
+	for _, x := range fresh {
 		_, err := tx.Exec(ctx, `INSERT INTO disclosure_item (case_id, pos, scope, size, outcome, decision) VALUES ($1, $2, $3, $4, '', 0)`, id, x.Pos, x.Scope, x.Size)
 		if err != nil {
 			return nil, fmt.Errorf("insert item %d of case %s: %w", x.Pos, id, err)
 		}
-		added = append(added, x.Pos)
 	}
 	return added, nil
 }
@@ -341,7 +355,7 @@ type Related struct {
 func RelatedTo(ctx context.Context, q sqldb.Queryer, positions []int64) ([]Related, error) {
 	var out []Related
 	r, err := q.Query(ctx, `
-		SELECT t.pos, e.pos, e.scope, e.seq, e.time, e.kind, e.class, e.sender, e.txn, e.ref, e.salt, e.commitment, e.body
+		SELECT t.pos, `+entryColumnsOfE+`
 		FROM entry t JOIN relation x ON x.target = t.ref JOIN entry e ON e.pos = x.pos
 		WHERE x.rel_type IN ('m.replace', 'm.annotation') AND e.scope = t.scope AND `+among(q, "t.pos")+` ORDER BY e.pos`, list(q, positions))
 	return out, rows(r, err, func(r *sql.Rows) error {
@@ -358,7 +372,7 @@ func RelatedTo(ctx context.Context, q sqldb.Queryer, positions []int64) ([]Relat
 func RedactionsOf(ctx context.Context, q sqldb.Queryer, positions []int64) ([]Related, error) {
 	var out []Related
 	r, err := q.Query(ctx, `
-		SELECT p.pos, p.reason, e.pos, e.scope, e.seq, e.time, e.kind, e.class, e.sender, e.txn, e.ref, e.salt, e.commitment, e.body
+		SELECT p.pos, p.reason, `+entryColumnsOfE+`
 		FROM pruned p JOIN entry e ON e.pos = p.by_pos WHERE `+among(q, "p.pos")+` ORDER BY e.pos`, list(q, positions))
 	return out, rows(r, err, func(r *sql.Rows) error {
 		var x Related
