@@ -1,7 +1,6 @@
 package webclient_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
