@@ -262,6 +262,52 @@ func TestForgedReceipts(t *testing.T) {
 	}
 }
 
+// TestStrangeContent shows what no decent client would send: everything is text, and nothing breaks.
+func TestStrangeContent(t *testing.T) {
+	d := open(t)
+	id := d.bob.Send(t, d.direct, `<img src=x onerror="document.title='broken'"><script>document.title='broken'</script> javascript:alert(1)`)
+	type m = map[string]any
+	for _, content := range []m{
+		{"msgtype": "m.text", "body": 5},
+		{"msgtype": nil, "body": nil},
+		{"msgtype": "m.text"},
+		{"body": "no kind at all"},
+		{"msgtype": "m.image", "body": "x", "url": "javascript:alert(1)", "info": m{"w": "wide", "h": -1}},
+		{"msgtype": "m.image", "body": "x", "url": "mxc://elsewhere.example/../../x", "info": 7},
+		{"msgtype": "m.file", "body": "../../etc/passwd\u202etxt.exe", "url": 3, "info": m{"size": "big"}},
+		{"msgtype": "m.text", "body": "to nothing", "m.relates_to": "x"},
+		{"msgtype": "m.text", "body": "to a number", "m.relates_to": m{"m.in_reply_to": 7}},
+		{"msgtype": "m.text", "body": "in reply to what is not there", "m.relates_to": m{"m.in_reply_to": m{"event_id": "$nothing"}}},
+		{"msgtype": "m.text", "body": "* forged", "m.new_content": m{"msgtype": "m.text", "body": "forged by Bob"}, "m.relates_to": m{"rel_type": "m.replace", "event_id": string(d.alice.Send(t, d.direct, "Alice said this"))}},
+		{"msgtype": "m.text", "body": "mentions", "m.mentions": m{"user_ids": []any{1, nil, "@nobody:x"}}},
+		{"msgtype": "m.text", "body": strings.Repeat("a\u0301", 2000) + strings.Repeat("\n", 200)},
+		{"msgtype": "m.text", "body": "\u202eevil \u2066\u2067 \u0000"},
+		{"msgtype": "org.example.game", "body": "of a kind nobody knows"},
+	} {
+		d.bob.SendContent(t, d.direct, "m.room.message", content)
+	}
+	d.bob.SendContent(t, d.direct, "m.reaction", m{"m.relates_to": m{"rel_type": "m.annotation", "event_id": string(id), "key": strings.Repeat("x", 300)}})
+	d.bob.SendContent(t, d.direct, "m.reaction", m{"m.relates_to": 3})
+	d.bob.SendContent(t, d.direct, "org.example.unknown", m{"a": 1})
+	d.bob.Send(t, d.direct, "The end")
+	for _, s := range []screen{laptop, phone} {
+		alice := d.sitsDown(t, "alice", s)
+		alice.opens("Bob")
+		alice.sees("The end")
+		alice.sees("<script>document.title='broken'</script>")
+		alice.sees("Alice said this")
+		alice.seesNoMore("forged by Bob")
+		alice.sees("of a kind nobody knows")
+		if got := ask[string](alice, "document.title"); strings.Contains(got, "broken") {
+			t.Errorf("the title is %q: something in a message was run", got)
+		}
+		if n := ask[int](alice, `document.querySelectorAll("a[href^='javascript']").length`); n > 0 {
+			t.Errorf("%d links run something", n)
+		}
+		alice.keepPicture(fmt.Sprint(s.width))
+	}
+}
+
 // TestRefusesAMarkingTooHigh writes what Despatch is not built for.
 func TestRefusesAMarkingTooHigh(t *testing.T) {
 	d := open(t)
