@@ -24,7 +24,7 @@ func TestDatabaseStops(t *testing.T) {
 	crash := sqldbtest.Crash(t)
 	p := w.start(t)
 	l := w.load(p.addr, true)
-	for _, down := range []func(){stop, crash, stop} {
+	for _, down := range []func(){stop, crash} {
 		w.settled(t, 200)
 		down()
 		w.refused(t, "cannot be reached")
@@ -42,10 +42,11 @@ func TestDatabaseStops(t *testing.T) {
 
 // TestConnectionsCut has the database end every connection under load, many times: commits are in doubt.
 func TestConnectionsCut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, t.TempDir(), sqldbtest.Postgres(t), senders, rooms)
 	p := w.start(t)
 	l := w.load(p.addr, true)
-	for range rounds(40) {
+	for range rounds(20) {
 		w.settled(t, 20)
 		sqldbtest.Disconnect(t, w.database)
 	}
@@ -57,6 +58,7 @@ func TestConnectionsCut(t *testing.T) {
 // TestTwoServers starts a second server on the same database, and a third: each puts an end to the one
 // before it, which goes by itself.
 func TestTwoServers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, t.TempDir(), sqldbtest.Postgres(t), senders, rooms)
 	p := w.start(t)
 	l := w.load(p.addr, true)
@@ -87,6 +89,7 @@ func TestTwoServers(t *testing.T) {
 
 // TestOneFolder: on one folder, a second server does not start, and the first does not notice.
 func TestOneFolder(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, t.TempDir(), "", senders, rooms)
 	p := w.start(t)
 	l := w.load(p.addr, true)
@@ -107,6 +110,7 @@ func TestOneFolder(t *testing.T) {
 // TestTerminate asks the server to stop under load. What it had accepted it answers; what was not answered
 // it had not accepted, so that it is not on the record.
 func TestTerminate(t *testing.T) {
+	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) { terminate(t, "", rounds(4)) })
 	t.Run("postgres", func(t *testing.T) { terminate(t, sqldbtest.Postgres(t), rounds(4)) })
 }
@@ -130,7 +134,7 @@ func terminate(t *testing.T, database string, rounds int) {
 			t.Errorf("it was told to stop and went with %v\n%s", p.err, p.said())
 		}
 		took := time.Since(began)
-		if took > 3*time.Second {
+		if took > 5*time.Second {
 			t.Errorf("stopping took %s", took)
 		}
 		l.stop(t)

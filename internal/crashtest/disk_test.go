@@ -88,6 +88,7 @@ func (w *world) settled(t *testing.T, more int) {
 }
 
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := disk(t)
 	w := newWorld(t, filepath.Join(dir, "data"), "", senders, rooms)
 	p := w.start(t)
@@ -152,6 +153,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // TestFileLimit is TestFullDisk for those who are not root: the process may not make a file longer.
 func TestFileLimit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, t.TempDir(), "", senders, rooms)
 	p := w.start(t)
 	l := w.load(p.addr, true)
@@ -179,6 +181,7 @@ func limit(t *testing.T, p *process, n uint64) {
 // TestDiskAborts has the kernel stop writing to a disk under the running server, as it does when the disk
 // gives errors: what was not synced by then is lost, as after a power cut.
 func TestDiskAborts(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("skipped: mounting a disk takes root")
 	}
@@ -225,6 +228,7 @@ func TestDiskAborts(t *testing.T) {
 
 // TestReadOnlyFolder starts the server on a disk that can only be read: it must say so and go.
 func TestReadOnlyFolder(t *testing.T) {
+	t.Parallel()
 	dir := disk(t)
 	w := newWorld(t, filepath.Join(dir, "data"), "", 2, 1)
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {

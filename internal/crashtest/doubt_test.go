@@ -81,6 +81,7 @@ func (x *proxy) spoil(how int, client, base net.Conn, commit []byte) {
 // TestCommitInDoubt breaks the connection to the database in the middle of commits, so that nobody can tell
 // whether they happened: some never do, some do, and some do a while later.
 func TestCommitInDoubt(t *testing.T) {
+	t.Parallel()
 	direct := sqldbtest.Postgres(t)
 	u, err := url.Parse(direct)
 	if err != nil {

@@ -14,6 +14,7 @@ const (
 )
 
 func TestKill(t *testing.T) {
+	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) { killMany(t, "", rounds(20)) })
 	t.Run("postgres", func(t *testing.T) { killMany(t, sqldbtest.Postgres(t), rounds(10)) })
 }
