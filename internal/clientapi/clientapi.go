@@ -22,6 +22,7 @@ import (
 	"despatch/internal/media"
 	"despatch/internal/recorder"
 	"despatch/internal/room"
+	"despatch/internal/search"
 	"despatch/internal/sqldb"
 	"despatch/internal/stream"
 )
@@ -37,6 +38,7 @@ type Server struct {
 	Hub      *stream.Hub
 	Media    *media.Service
 	Capture  *capture.Service
+	Index    *search.Index
 	Temp     string // folder for files under way
 	HTTP     *httpd.Adapter
 	Key      string         // the record's verifier key

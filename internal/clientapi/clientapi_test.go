@@ -347,3 +347,41 @@ func TestBadInput(t *testing.T) {
 	alice.Fails(t, "PUT", despatchtest.Path("!no:such.room", "send/m.room.message/1"), map[string]any{}, 404, "M_NOT_FOUND")
 	d.CheckRecord(t)
 }
+
+// People find what they can see, and nothing else.
+func TestSearch(t *testing.T) {
+	d := despatchtest.Start(t)
+	alice, bob, eve := d.User(t, "alice"), d.User(t, "bob"), d.User(t, "eve")
+	room := alice.CreateRoom(t, bob)
+	kept := alice.Send(t, room, "the mackerel quota is agreed")
+	alice.Redact(t, room, alice.Send(t, room, "mackerel, said in anger"))
+	if err := d.Index.Wait(t.Context(), d.Rec.Head().Edge.Size); err != nil {
+		t.Fatal(err)
+	}
+	found := func(u *despatchtest.User, term string) []string {
+		status, raw := u.Do(t, "POST", client+"search", map[string]any{"search_categories": map[string]any{"room_events": map[string]any{"search_term": term}}})
+		var resp struct {
+			Categories struct {
+				RoomEvents struct {
+					Results []struct {
+						Result despatchtest.Event `json:"result"`
+					} `json:"results"`
+				} `json:"room_events"`
+			} `json:"search_categories"`
+		}
+		if err := json.Unmarshal(raw, &resp); status != 200 || err != nil {
+			t.Fatalf("search = %d %s", status, raw)
+		}
+		var ids []string
+		for _, r := range resp.Categories.RoomEvents.Results {
+			ids = append(ids, string(r.Result.ID))
+		}
+		return ids
+	}
+	if got := found(bob, "mackerel"); len(got) != 1 || got[0] != string(kept) {
+		t.Errorf("bob finds %v, want %s alone", got, kept)
+	}
+	if got := found(eve, "mackerel"); len(got) != 0 {
+		t.Errorf("a stranger finds %v", got)
+	}
+}

@@ -98,6 +98,7 @@ func (s *Server) routes() []route {
 
 		// User data
 		signedIn(s, "POST "+client+"user_directory/search", s.searchPeople),
+		signedIn(s, "POST "+client+"search", s.search),
 		signedIn(s, "GET "+client+"profile/{userID}", s.profile),
 		signedIn(s, "GET "+client+"profile/{userID}/{field}", s.profileField),
 		signedIn(s, "PUT "+client+"profile/{userID}/{field}", s.setProfileField),

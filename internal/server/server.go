@@ -199,7 +199,7 @@ func (f files) OpenFile(ctx context.Context, sha256 string) (io.ReadCloser, erro
 func (s *Server) faces() http.Handler {
 	adapter := &httpd.Adapter{Log: s.Log, Observe: s.Observe, Explain: clientapi.Explain, Writes: httpd.NewLimit(maxWrites)}
 	s.API = &clientapi.Server{Name: s.Name, BaseURL: s.BaseURL, DB: s.DB, Rec: s.Rec, Identity: s.Identity, Rooms: s.Rooms,
-		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log}
+		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Index: s.Index, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log}
 	mux := http.NewServeMux()
 	api := s.API.Handler()
 	mux.Handle("/_matrix/", api)
