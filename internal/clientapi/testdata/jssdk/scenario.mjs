@@ -150,8 +150,10 @@ await step("a deleted message takes its edits with it", async () => {
 const root = await step("thread", async () => {
 	const { event_id } = await alice.sendTextMessage(room, "root of a thread");
 	await arrives(bob, room, (e) => e.getId() === event_id);
-	const reply = await bob.sendMessage(room, event_id, { msgtype: "m.text", body: "in the thread" });
-	await until(() => alice.getRoom(room).getThread(event_id)?.events.some((e) => e.getId() === reply.event_id));
+	// Where its own echo comes before the answer, which it often does, matrix-js-sdk 43 never says that a message in
+	// a thread was sent. So that it arrives has to do.
+	bob.sendMessage(room, event_id, { msgtype: "m.text", body: "in the thread" }).catch(() => {});
+	await until(() => alice.getRoom(room).getThread(event_id)?.events.some((e) => e.getContent().body === "in the thread"));
 	return event_id;
 });
 await step("threads are listed", async () => {
