@@ -270,6 +270,13 @@ await step("push rules", async () => {
 	await alice.setPushRuleEnabled("global", "override", ".m.rule.master", false);
 	await alice.deletePushRule("global", "room", room);
 });
+await step("search", async () => {
+	for (;;) { // the index follows a little later
+		const found = await bob.searchRoomEvents({ term: "thread", filter: { rooms: [room] } });
+		if (found.results.some((r) => r.context.getEvent().getContent().body === "root of a thread")) return;
+		await new Promise((resolve) => setTimeout(resolve, 100));
+	}
+});
 await step("leave and forget", async () => {
 	await bob.leave(room);
 	await until(() => alice.getRoom(room).getMember(bob.getUserId())?.membership === "leave");
