@@ -1,11 +1,10 @@
 import { h } from "./preact/preact.js";
 import { useState } from "./preact/hooks.js";
-import { call, enc, explain } from "./api.js";
 import { bodyOf, caption, summary } from "./history.js";
 import { redact, send } from "./outbox.js";
 import { say } from "./say.js";
 import { closeSheet, closeSheets, Sheet, showSheet } from "./sheet.js";
-import { Bin, Copy, Flag, Forward, Pencil, Reply, Seal, Smile } from "./icons.js";
+import { Bin, Copy, Forward, Pencil, Reply, Seal, Smile } from "./icons.js";
 const QUICK = ["👍", "❤️", "😂", "😮", "🙏", "✅"];
 const MORE = [..."👏🎉🔥💯🤝👀🙂😀😅😉😊😍🤔😐😕😢😭😡😱🥳💪✍️👎👌✌️🙌🤞🙏💚💙🟢🟡🔴⚠️❌❓❗⏳📌📎📷📞🗳️🏥🚑☕".match(/\p{Extended_Pictographic}\ufe0f?/gu) ?? []];
 function react(c, m, key) {
@@ -30,7 +29,7 @@ async function copy(m) {
 }
 function Actions({ c, m, at, onReply, onEdit, onForward, onReceipt }) {
   const hasText = m.content.msgtype !== "m.file" && (m.content.msgtype !== "m.image" || caption(m.content) !== "");
-  return /* @__PURE__ */ h(Sheet, { title: "Message", kind: "menu", hideTitle: true, at }, !m.gone && /* @__PURE__ */ h(Quick, { c, m }), /* @__PURE__ */ h("div", { class: "menu-items" }, !m.gone && /* @__PURE__ */ h(Item, { do: onReply, icon: /* @__PURE__ */ h(Reply, null) }, "Reply"), !m.gone && /* @__PURE__ */ h(Item, { do: onForward, icon: /* @__PURE__ */ h(Forward, null) }, "Forward"), !m.gone && hasText && /* @__PURE__ */ h(Item, { do: () => void copy(m), icon: /* @__PURE__ */ h(Copy, null) }, "Copy"), mayEdit(m) && /* @__PURE__ */ h(Item, { do: onEdit, icon: /* @__PURE__ */ h(Pencil, null) }, "Edit"), /* @__PURE__ */ h(Item, { do: onReceipt, icon: /* @__PURE__ */ h(Seal, null) }, "Receipt"), !m.mine && /* @__PURE__ */ h(Item, { do: () => showSheet(/* @__PURE__ */ h(Report, { c, m })), icon: /* @__PURE__ */ h(Flag, null) }, "Report"), mayDelete(c, m) && /* @__PURE__ */ h(Item, { do: () => showSheet(/* @__PURE__ */ h(Delete, { c, m })), icon: /* @__PURE__ */ h(Bin, null), danger: true }, "Delete")));
+  return /* @__PURE__ */ h(Sheet, { title: "Message", kind: "menu", hideTitle: true, at }, !m.gone && /* @__PURE__ */ h(Quick, { c, m }), /* @__PURE__ */ h("div", { class: "menu-items" }, !m.gone && /* @__PURE__ */ h(Item, { do: onReply, icon: /* @__PURE__ */ h(Reply, null) }, "Reply"), !m.gone && /* @__PURE__ */ h(Item, { do: onForward, icon: /* @__PURE__ */ h(Forward, null) }, "Forward"), !m.gone && hasText && /* @__PURE__ */ h(Item, { do: () => void copy(m), icon: /* @__PURE__ */ h(Copy, null) }, "Copy"), mayEdit(m) && /* @__PURE__ */ h(Item, { do: onEdit, icon: /* @__PURE__ */ h(Pencil, null) }, "Edit"), /* @__PURE__ */ h(Item, { do: onReceipt, icon: /* @__PURE__ */ h(Seal, null) }, "Receipt"), mayDelete(c, m) && /* @__PURE__ */ h(Item, { do: () => showSheet(/* @__PURE__ */ h(Delete, { c, m })), icon: /* @__PURE__ */ h(Bin, null), danger: true }, "Delete")));
 }
 function Item({ do: f, icon, danger, children }) {
   return /* @__PURE__ */ h("button", { type: "button", class: danger ? "item danger" : "item", onClick: () => {
@@ -54,22 +53,6 @@ function Delete({ c, m }) {
     closeSheets();
     redact(c.id, m.id);
   } }, "Delete for everyone"), /* @__PURE__ */ h("button", { type: "button", class: "quiet", onClick: closeSheet }, "Keep")));
-}
-function Report({ c, m }) {
-  const [reason, setReason] = useState("");
-  const [busy, setBusy] = useState(false);
-  const report = async () => {
-    setBusy(true);
-    try {
-      await call("POST", `/_matrix/client/v3/rooms/${enc(c.id)}/report/${enc(m.id)}`, { body: { reason } });
-      closeSheets();
-      say("Reported. What was said is kept, whatever is deleted later.");
-    } catch (e) {
-      setBusy(false);
-      say(explain(e));
-    }
-  };
-  return /* @__PURE__ */ h(Sheet, { title: "Report this message", kind: "small" }, /* @__PURE__ */ h("blockquote", { class: "what", dir: "auto" }, summary(m)), /* @__PURE__ */ h("label", null, "What is wrong with it?", /* @__PURE__ */ h("textarea", { rows: 3, dir: "auto", value: reason, onInput: (e) => setReason(e.currentTarget.value), "data-focus": true })), /* @__PURE__ */ h("p", { class: "hint" }, "The person is not told who reported it."), /* @__PURE__ */ h("div", { class: "choices" }, /* @__PURE__ */ h("button", { type: "button", class: "button", disabled: busy || !reason.trim(), onClick: report }, "Report"), /* @__PURE__ */ h("button", { type: "button", class: "quiet", onClick: closeSheet }, "Cancel")));
 }
 export {
   Actions,

@@ -7,6 +7,7 @@ import { Avatar } from "./avatar.js";
 function usePeople(term, except = /* @__PURE__ */ new Set()) {
   const [found, setFound] = useState([]);
   useEffect(() => {
+    if (!term.trim()) return setFound([]);
     const stop = new AbortController();
     const t = setTimeout(() => {
       call("POST", "/_matrix/client/v3/user_directory/search", { body: { search_term: term, limit: 50 }, signal: stop.signal }).then((d) => {
@@ -14,7 +15,7 @@ function usePeople(term, except = /* @__PURE__ */ new Set()) {
         setFound((d.results ?? []).map((r) => ({ user: r.user_id, name: text(r.display_name) || localpart(r.user_id) })));
       }).catch(() => {
       });
-    }, term ? 120 : 0);
+    }, 120);
     return () => {
       clearTimeout(t);
       stop.abort();

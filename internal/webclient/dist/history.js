@@ -202,7 +202,7 @@ function markingOf(content) {
   return text(content["marking"]) || text(content["classification"]) || text(content["level"]);
 }
 function bodyOf(content, reply) {
-  const body = text(content.body);
+  const body = text(content.body).trimEnd();
   if (!reply || !body.startsWith("> ")) return body;
   const lines = body.split("\n");
   let i = 0;

@@ -2,13 +2,12 @@
 
 import { h, type ComponentChildren, type VNode } from "./preact/preact.js";
 import { useState } from "./preact/hooks.js";
-import { call, enc, explain } from "./api.js";
 import type { Conversation } from "./conversations.js";
 import { type Message, bodyOf, caption, summary } from "./history.js";
 import { redact, send } from "./outbox.js";
 import { say } from "./say.js";
 import { closeSheet, closeSheets, Sheet, showSheet } from "./sheet.js";
-import { Bin, Copy, Flag, Forward, Pencil, Reply, Seal, Smile } from "./icons.js";
+import { Bin, Copy, Forward, Pencil, Reply, Seal, Smile } from "./icons.js";
 
 export const QUICK = ["👍", "❤️", "😂", "😮", "🙏", "✅"];
 const MORE = [..."👏🎉🔥💯🤝👀🙂😀😅😉😊😍🤔😐😕😢😭😡😱🥳💪✍️👎👌✌️🙌🤞🙏💚💙🟢🟡🔴⚠️❌❓❗⏳📌📎📷📞🗳️🏥🚑☕".match(/\p{Extended_Pictographic}\ufe0f?/gu) ?? []];
@@ -58,7 +57,6 @@ export function Actions({ c, m, at, onReply, onEdit, onForward, onReceipt }: Pro
         {!m.gone && hasText && <Item do={() => void copy(m)} icon={<Copy />}>Copy</Item>}
         {mayEdit(m) && <Item do={onEdit} icon={<Pencil />}>Edit</Item>}
         <Item do={onReceipt} icon={<Seal />}>Receipt</Item>
-        {!m.mine && <Item do={() => showSheet(<Report c={c} m={m} />)} icon={<Flag />}>Report</Item>}
         {mayDelete(c, m) && <Item do={() => showSheet(<Delete c={c} m={m} />)} icon={<Bin />} danger>Delete</Item>}
       </div>
     </Sheet>
@@ -112,36 +110,6 @@ export function Delete({ c, m }: { c: Conversation; m: Message }): VNode {
           redact(c.id, m.id);
         }}>Delete for everyone</button>
         <button type="button" class="quiet" onClick={closeSheet}>Keep</button>
-      </div>
-    </Sheet>
-  );
-}
-
-function Report({ c, m }: { c: Conversation; m: Message }): VNode {
-  const [reason, setReason] = useState("");
-  const [busy, setBusy] = useState(false);
-  const report = async () => {
-    setBusy(true);
-    try {
-      await call("POST", `/_matrix/client/v3/rooms/${enc(c.id)}/report/${enc(m.id)}`, { body: { reason } });
-      closeSheets();
-      say("Reported. What was said is kept, whatever is deleted later.");
-    } catch (e) {
-      setBusy(false);
-      say(explain(e));
-    }
-  };
-  return (
-    <Sheet title="Report this message" kind="small">
-      <blockquote class="what" dir="auto">{summary(m)}</blockquote>
-      <label>
-        What is wrong with it?
-        <textarea rows={3} dir="auto" value={reason} onInput={(e) => setReason(e.currentTarget.value)} data-focus />
-      </label>
-      <p class="hint">The person is not told who reported it.</p>
-      <div class="choices">
-        <button type="button" class="button" disabled={busy || !reason.trim()} onClick={report}>Report</button>
-        <button type="button" class="quiet" onClick={closeSheet}>Cancel</button>
       </div>
     </Sheet>
   );

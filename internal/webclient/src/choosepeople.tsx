@@ -20,6 +20,7 @@ interface Directory {
 export function usePeople(term: string, except: ReadonlySet<string> = new Set()): Person[] {
   const [found, setFound] = useState<Person[]>([]);
   useEffect(() => {
+    if (!term.trim()) return setFound([]); // the directory tells nobody everything
     const stop = new AbortController();
     const t = setTimeout(() => {
       call<Directory>("POST", "/_matrix/client/v3/user_directory/search", { body: { search_term: term, limit: 50 }, signal: stop.signal })
@@ -28,7 +29,7 @@ export function usePeople(term: string, except: ReadonlySet<string> = new Set())
           setFound((d.results ?? []).map((r) => ({ user: r.user_id, name: text(r.display_name) || localpart(r.user_id) })));
         })
         .catch(() => {});
-    }, term ? 120 : 0);
+    }, 120);
     return () => {
       clearTimeout(t);
       stop.abort();

@@ -299,7 +299,7 @@ export function markingOf(content: Content | undefined): string {
 
 /** The text of a message, without the quotation that older clients put before a reply. */
 export function bodyOf(content: Content, reply: boolean): string {
-  const body = text(content.body);
+  const body = text(content.body).trimEnd();
   if (!reply || !body.startsWith("> ")) return body;
   const lines = body.split("\n");
   let i = 0;

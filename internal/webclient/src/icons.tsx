@@ -24,7 +24,6 @@ export const Reply = icon("M10 6L4 12l6 6", "M4.5 12H13a7 7 0 0 1 7 7");
 export const Forward = icon("M14 6l6 6-6 6", "M19.5 12H11a7 7 0 0 0-7 7");
 export const Copy = icon("M9 9h10v11H9z", "M15 5.5V4H5v11h1.5");
 export const Bin = icon("M4.5 6.5h15M9.5 6V4h5v2M6.5 6.5l1 13.5h9l1-13.5", "M10.5 10.5v6M13.5 10.5v6");
-export const Flag = icon("M5.5 21V4M5.5 5c4-2 7 2 12.5 0v9c-5.5 2-8.5-2-12.5 0");
 export const More = icon("M5.5 12h.01M12 12h.01M18.5 12h.01");
 export const Down = icon("M6 10l6 6 6-6");
 export const File = icon("M6 3.5h8l4.5 4.5v12.5H6z", "M14 3.5V8h4.5");
