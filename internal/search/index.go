@@ -122,7 +122,7 @@ func (x *Index) Close() error { return x.db.Close() }
 // How often the record is looked at without being woken, and how much is indexed in one transaction.
 const (
 	pollEvery  = 250 * time.Millisecond
-	courtesy   = 4 // times as long as a step takes, the index rests before the next while it is behind
+	courtesy   = 9 // times as long as a step takes, the index rests before the next while it is behind
 	batchSize  = 500
 	catchUp    = 4000 // when it is far behind
 	retryAfter = 2 * time.Second

@@ -121,7 +121,7 @@ func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
 // overwrites what a disposal deletes.
 var writerPragmas = []string{
 	"page_size(8192)", "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)",
-	"journal_size_limit(67108864)", "cache_size(-16384)", "busy_timeout(5000)", "foreign_keys(1)",
+	"journal_size_limit(67108864)", "cache_size(-8192)", "busy_timeout(5000)", "foreign_keys(1)",
 	"secure_delete(FAST)", "temp_store(MEMORY)",
 }
 
