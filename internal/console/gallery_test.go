@@ -319,6 +319,9 @@ func findChromium(t *testing.T) string {
 			return path
 		}
 	}
+	if os.Getenv("DESPATCH_REQUIRE_CHROMIUM") != "" {
+		t.Fatal("Chromium is required here and was not found")
+	}
 	t.Skip("no Chromium: install the package chromium, or set DESPATCH_CHROMIUM")
 	return ""
 }

@@ -34,6 +34,9 @@ func chromium(t *testing.T) context.Context {
 		}
 	}
 	if path == "" {
+		if os.Getenv("DESPATCH_REQUIRE_CHROMIUM") != "" {
+			t.Fatal("Chromium is required here and was not found")
+		}
 		t.Skip("no Chromium: install the package chromium, or set DESPATCH_CHROMIUM")
 	}
 	alloc, stop := chromedp.NewExecAllocator(context.Background(),
