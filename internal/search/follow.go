@@ -93,19 +93,26 @@ func (x *Index) step(ctx context.Context) (more bool, err error) {
 }
 
 func (b *batch) write(ctx context.Context, tx *sqldb.Tx) error {
+	if err := store.HurrySearch(ctx, tx); err != nil {
+		return err
+	}
 	if len(b.docs) > 0 {
 		if err := store.InsertSearchDocs(ctx, tx, b.docs); err != nil {
 			return err
 		}
 	}
+	var parties []store.SearchParty
 	for _, scope := range b.order {
 		if err := store.AddSearchConversation(ctx, tx, *b.conversations[scope]); err != nil {
 			return err
 		}
 		for _, p := range b.parties[scope] {
-			if err := store.AddSearchParty(ctx, tx, *p); err != nil {
-				return err
-			}
+			parties = append(parties, *p)
+		}
+	}
+	if len(parties) > 0 {
+		if err := store.AddSearchParties(ctx, tx, parties); err != nil {
+			return err
 		}
 	}
 	if err := store.SetSearchMark(ctx, tx, b.mark); err != nil {

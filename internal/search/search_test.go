@@ -34,7 +34,7 @@ func start(t testing.TB, target string) *despatchtest.Server {
 
 func wait(t testing.TB, d *despatchtest.Server, x *search.Index) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := x.Wait(ctx, d.Rec.Head().Edge.Size); err != nil {
 		t.Fatalf("the index has come to %d of %d: %v", x.UpTo(), d.Rec.Head().Edge.Size, err)

@@ -64,6 +64,16 @@ func ClearSearch(ctx context.Context, tx *sqldb.Tx) error {
 	return nil
 }
 
+// HurrySearch has the transaction not wait for the disk on PostgreSQL: what a crash takes is indexed again, since the
+// cursor goes with it.
+func HurrySearch(ctx context.Context, tx *sqldb.Tx) error {
+	if tx.Dialect() == sqldb.SQLite {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`)
+	return err
+}
+
 // SearchMark returns the commitment of the last indexed entry, or nil.
 func SearchMark(ctx context.Context, q sqldb.Queryer) ([]byte, error) {
 	var mark []byte
@@ -485,14 +495,29 @@ type SearchParty struct {
 	Messages int64
 }
 
-// AddSearchParty adds to what the index knows of somebody in a scope.
-func AddSearchParty(ctx context.Context, tx *sqldb.Tx, p SearchParty) error {
-	_, err := tx.Exec(ctx, `
-		INSERT INTO search_party (scope, id, name, words, messages) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (scope, id) DO UPDATE SET name = excluded.name, words = excluded.words, messages = search_party.messages + excluded.messages`,
-		p.Scope, p.ID, p.Name, p.Words, p.Messages)
-	if err != nil {
-		return fmt.Errorf("index who speaks in scope %d: %w", p.Scope, err)
+// AddSearchParties adds to what the index knows of people in scopes. Nobody is named twice in one scope.
+func AddSearchParties(ctx context.Context, tx *sqldb.Tx, parties []SearchParty) error {
+	const update = ` ON CONFLICT (scope, id) DO UPDATE SET name = excluded.name, words = excluded.words, messages = search_party.messages + excluded.messages`
+	if tx.Dialect() == sqldb.Postgres {
+		n := len(parties)
+		scope, messages := make([]int64, n), make([]int64, n)
+		id, name, words := make([]string, n), make([]string, n), make([]string, n)
+		for i, p := range parties {
+			scope[i], id[i], name[i], words[i], messages[i] = p.Scope, p.ID, p.Name, p.Words, p.Messages
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO search_party (scope, id, name, words, messages)
+			SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[])`+update, scope, id, name, words, messages)
+		if err != nil {
+			return fmt.Errorf("index who speaks: %w", err)
+		}
+		return nil
+	}
+	for _, p := range parties {
+		_, err := tx.Exec(ctx, `INSERT INTO search_party (scope, id, name, words, messages) VALUES ($1, $2, $3, $4, $5)`+update,
+			p.Scope, p.ID, p.Name, p.Words, p.Messages)
+		if err != nil {
+			return fmt.Errorf("index who speaks in scope %d: %w", p.Scope, err)
+		}
 	}
 	return nil
 }
