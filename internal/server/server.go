@@ -5,18 +5,18 @@ package server
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
+	_ "time/tzdata" // machines without a list of time zones
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -155,44 +155,20 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 	}
 	s.Capture = &capture.Service{DB: s.DB, Record: s.Rec, Media: s.Media, Parsers: []capture.Parser{whatsapp.Parser{}}, Now: s.Now, Log: s.Log}
 	target := s.Database
-	if target == "" {
+	if !strings.HasPrefix(target, "postgres") {
 		target = filepath.Join(s.Data, "search.db")
 	}
-	if s.Index, err = search.Open(ctx, search.Options{Record: s.DB, Target: target, Log: s.Log, Zone: time.Local}); err != nil {
+	// Statutory days are those of the United Kingdom, wherever the machine thinks it is.
+	zone, err := time.LoadLocation("Europe/London")
+	if err != nil {
+		return fmt.Errorf("time zone of the law's days: %w", err)
+	}
+	if s.Index, err = search.Open(ctx, search.Options{Record: s.DB, Target: target, Log: s.Log, Zone: zone}); err != nil {
 		return err
 	}
 	s.Cases = disclosure.New(disclosure.Options{DB: s.DB, Record: s.Rec, Index: s.Index, Signer: signer, Key: s.Key,
-		Folder: filepath.Join(s.Data, "bundles"), Department: string(s.Name), Files: files{s.Media}, Zone: time.Local, Now: s.Now, Log: s.Log})
+		Folder: filepath.Join(s.Data, "bundles"), Department: string(s.Name), Files: disclosure.Kept{Media: s.Media, Capture: s.Capture}, Zone: zone, Now: s.Now, Log: s.Log})
 	return nil
-}
-
-// files finds attached files for disclosure.
-type files struct{ media *media.Service }
-
-// Attached implements disclosure.Files.
-func (f files) Attached(ctx context.Context, uri string) (pos int64, ok bool, err error) {
-	id, ok := f.media.ParseURI(uri)
-	if !ok {
-		return 0, false, nil
-	}
-	it, err := f.media.Item(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return 0, false, nil
-	}
-	return it.Pos, err == nil, err
-}
-
-// OpenFile implements disclosure.Files.
-func (f files) OpenFile(ctx context.Context, sha256 string) (io.ReadCloser, error) {
-	raw, err := hex.DecodeString(sha256)
-	if err != nil || len(raw) != 32 {
-		return nil, fmt.Errorf("file %q: %w", sha256, fs.ErrNotExist)
-	}
-	file, err := f.media.Content(ctx, [32]byte(raw))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, fmt.Errorf("file %s: %w", sha256, fs.ErrNotExist)
-	}
-	return file, err
 }
 
 // faces mounts what people and programs reach over HTTP.
