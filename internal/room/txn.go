@@ -53,6 +53,10 @@ func (s *Service) sentBefore(ctx context.Context, room matrix.RoomID, txn int64)
 	} else if err != nil {
 		return Sent{}, false, err
 	}
+	if pos >= s.Rec.Head().Edge.Size {
+		// The database shows it, and the writer has not said that it is on the disk.
+		return Sent{}, false, nil
+	}
 	e, err := store.EntryAt(ctx, s.DB.Reader(), pos)
 	if err != nil {
 		return Sent{}, false, err

@@ -47,7 +47,7 @@ func IsUnavailable(err error) bool {
 	if err == nil {
 		return false
 	}
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	if errors.Is(err, ErrLost) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
@@ -74,6 +74,9 @@ func IsUnavailable(err error) bool {
 
 // Reason says in plain words why the database is unavailable, for an operator.
 func Reason(err error) string {
+	if errors.Is(err, ErrLost) {
+		return "the disk gave an error; it must be checked and Despatch started again"
+	}
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {
 		switch lite.Code() & 0xff {

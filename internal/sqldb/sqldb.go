@@ -54,6 +54,7 @@ type DB struct {
 	writer  *pool  // one connection
 	reader  *pool
 	wal     *checkpointer // nil for PostgreSQL
+	pulse   *pulse        // nil for PostgreSQL
 }
 
 // Options are what a caller may choose when opening.
@@ -112,6 +113,7 @@ func openSQLite(ctx context.Context, path string, opt Options) (*DB, error) {
 	}
 	if !opt.ReadOnly {
 		db.wal = newCheckpointer(path, db.writer)
+		db.pulse = newPulse(filepath.Dir(path))
 	}
 	return db, nil
 }
@@ -176,11 +178,14 @@ func (db *DB) View(ctx context.Context, fn func(Queryer) error) error {
 // Begin opens the writing transaction. Only one exists at a time: Begin waits for the other to end.
 // The context bounds the wait and, on PostgreSQL, every statement of the transaction.
 func (db *DB) Begin(ctx context.Context) (*Tx, error) {
+	if db.pulse.gone() {
+		return nil, ErrLost
+	}
 	tx, err := db.writer.db.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
-	return &Tx{tx: tx, pool: db.writer}, nil
+	return &Tx{tx: tx, pool: db.writer, pulse: db.pulse}, nil
 }
 
 // Write runs fn in a transaction and commits it if fn returns nil. It is for setting up and for
@@ -236,6 +241,7 @@ func (db *DB) Close() error {
 		}
 		errs = append(errs, db.writer.close())
 	}
+	db.pulse.close()
 	return errors.Join(errs...)
 }
 
@@ -311,6 +317,7 @@ func (p *pool) QueryRow(ctx context.Context, query string, args ...any) *sql.Row
 type Tx struct {
 	tx    *sql.Tx
 	pool  *pool
+	pulse *pulse
 	stmts map[string]*sql.Stmt // this transaction's handles of the pool's prepared statements
 }
 
@@ -373,13 +380,16 @@ func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	return t.tx.QueryRowContext(ctx, query, args...)
 }
 
-// Commit makes the transaction durable. If it fails on SQLite the transaction is undone; on
-// PostgreSQL it may have happened all the same, if the connection broke.
+// Commit makes the transaction durable. If it fails on SQLite the transaction is undone, unless the
+// error is [ErrLost]; on PostgreSQL it may have happened all the same, if the connection broke.
 func (t *Tx) Commit() error {
 	err := t.tx.Commit()
 	if err != nil && t.pool.dialect == SQLite {
 		// A COMMIT that failed for want of space leaves the transaction open on the connection.
 		t.pool.db.Exec("ROLLBACK")
+	}
+	if err == nil {
+		err = t.pulse.beat()
 	}
 	return err
 }
