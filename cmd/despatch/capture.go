@@ -20,7 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"despatch/internal/capture"
-	"despatch/internal/capture/whatsapp"
+	"despatch/internal/capture/systems"
 )
 
 const captureLong = `
@@ -59,7 +59,7 @@ type captureJob struct {
 }
 
 // parsers are those of every system that can be read.
-func parsers() []capture.Parser { return []capture.Parser{whatsapp.Parser{}} }
+func parsers() []capture.Parser { return systems.Parsers() }
 
 func captureCommand(ctx context.Context, p *program, args []string) error {
 	var j captureJob

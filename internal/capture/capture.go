@@ -96,19 +96,28 @@ const (
 
 // Conversation is a chat as the source sees it.
 type Conversation struct {
-	Title        string        `json:"title"`     // as the source names it; may be empty
-	Kind         string        `json:"kind"`      // dm, group, or unknown
-	Path         string        `json:"path"`      // where its messages stand inside the source; empty if the file is the chat
-	Viewpoint    string        `json:"viewpoint"` // whose copy it is, as named in it; empty if not known
+	Title        string        `json:"title"`            // as the source names it; may be empty
+	Kind         string        `json:"kind"`             // dm, group, channel, meeting, mailbox, or unknown
+	ID           string        `json:"id,omitempty"`     // the system's own
+	Tenant       string        `json:"tenant,omitempty"` // the server or organisation that ids are unique in
+	Path         string        `json:"path"`             // where its messages stand inside the source; empty if the file is the chat
+	Viewpoint    string        `json:"viewpoint"`        // whose copy it is, as named in it; empty if not known
 	Participants []Participant `json:"participants"`
 }
 
 // Participant is somebody who wrote in a conversation, by the name the source uses.
 type Participant struct {
-	Name     string `json:"name"`
-	Phone    string `json:"phone,omitempty"` // the name as digits, when it is a telephone number
-	IsSelf   Tri    `json:"is_exporter"`     // whether it is the one whose copy this is
-	Messages int64  `json:"messages"`
+	Name        string       `json:"name"`
+	Phone       string       `json:"phone,omitempty"` // the name as digits, when it is a telephone number
+	Identifiers []Identifier `json:"identifiers,omitempty"`
+	IsSelf      Tri          `json:"is_exporter"` // whether it is the one whose copy this is
+	Messages    int64        `json:"messages"`
+}
+
+// Identifier is what a system knows somebody by, besides the name.
+type Identifier struct {
+	Type  string `json:"type"` // phone, email, aci, pni, aad, tox, facebook, telegram, nextcloud, slack, mattermost, google, username
+	Value string `json:"value"`
 }
 
 // Tri is a yes, a no, or not known.
@@ -142,10 +151,10 @@ type Warning struct {
 
 // Question is what only a person can answer.
 type Question struct {
-	About   string   `json:"about"`   // the option that answers it: date_order, calendar, …
+	About   string   `json:"about"`   // the option that answers it: date_order, calendar, secret, self, …
 	Text    string   `json:"text"`    // in plain words
 	Example string   `json:"example"` // as it stands in the file
-	Answers []Answer `json:"answers"`
+	Answers []Answer `json:"answers"` // empty if any text is an answer
 }
 
 // Answer is one possible answer to a question and what it would mean for the example.

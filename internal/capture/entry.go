@@ -97,15 +97,22 @@ type recordedObservation struct {
 	Conversation int    `json:"-"`
 	Ordinal      int64  `json:"ordinal"`
 	Origin       Origin `json:"origin"`
+	NativeID     string `json:"native_id,omitempty"`
+	Chat         string `json:"chat,omitempty"`
 
-	Kind   Kind    `json:"kind"`
-	Sender string  `json:"sender,omitempty"`
-	Sent   Instant `json:"sent"`
-	Body   string  `json:"body"`
-	Text   string  `json:"text,omitempty"`
+	Kind     Kind        `json:"kind"`
+	Sender   string      `json:"sender,omitempty"`
+	Sent     Instant     `json:"sent"`
+	To       []Recipient `json:"to,omitempty"`
+	Received *Instant    `json:"received,omitempty"`
+	Subject  string      `json:"subject,omitempty"`
+	Body     string      `json:"body"`
+	Text     string      `json:"text,omitempty"`
 
 	Attachments []Attachment `json:"attachments,omitempty"`
 	ReplyTo     *Ref         `json:"reply_to,omitempty"`
+	Thread      *Ref         `json:"thread,omitempty"`
+	Forward     *Ref         `json:"forward,omitempty"`
 	Reactions   []Reaction   `json:"reactions,omitempty"`
 	Edits       []Edit       `json:"edits,omitempty"`
 	State       State        `json:"state,omitzero"`
@@ -162,9 +169,13 @@ func submissionID(person string, files []*File) string {
 	return newID("sub_", refOf("sub", append([]string{person}, slices.Compact(parts)...)...))
 }
 
-// conversationID is the same for the same chat of the same file, whoever hands it in.
-func conversationID(fileSHA256, path string) string {
-	return newID("conv_", refOf("conv", fileSHA256, path))
+// conversationID is the same for the same chat of the same file, whoever hands it in. A chat that the
+// system gives an id to is known by that, wherever in the file it stands.
+func conversationID(o *Observation) string {
+	if o.Chat != "" {
+		return newID("conv_", refOf("conv", o.Origin.FileSHA256, "", o.Chat))
+	}
+	return newID("conv_", refOf("conv", o.Origin.FileSHA256, o.Origin.Path))
 }
 
 // filed is what the tables need of a message; it is the Live value of its entry.
@@ -180,7 +191,11 @@ func filedOf(o *Observation) (*filed, error) {
 			continue
 		}
 		x := store.CapturedFile{Path: a.Path, Size: a.Size}
-		if err := errors.Join(unhex(&x.SHA256, a.SHA256), unhex(&x.Within, a.Within)); err != nil {
+		within := a.Within
+		if a.Open != nil {
+			within, x.Path = a.SHA256, ""
+		}
+		if err := errors.Join(unhex(&x.SHA256, a.SHA256), unhex(&x.Within, within)); err != nil {
 			return nil, fmt.Errorf("attachment of %s: %w", o.ID, err)
 		}
 		f.files = append(f.files, x)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"despatch/internal/media"
 	"despatch/internal/record"
 	"despatch/internal/recorder"
 	"despatch/internal/store"
@@ -23,6 +24,7 @@ const (
 type filing struct {
 	ctx      context.Context
 	service  *Service
+	person   string
 	progress func(int64)
 
 	chats map[string]*filedChat // by conversation
@@ -44,8 +46,8 @@ type filedChat struct {
 	fresh    int64
 }
 
-func newFiling(ctx context.Context, s *Service, progress func(int64)) *filing {
-	f := &filing{ctx: ctx, service: s, progress: progress, chats: map[string]*filedChat{}, queue: make(chan []recorder.Entry, 2), done: make(chan struct{})}
+func newFiling(ctx context.Context, s *Service, person string, progress func(int64)) *filing {
+	f := &filing{ctx: ctx, service: s, person: person, progress: progress, chats: map[string]*filedChat{}, queue: make(chan []recorder.Entry, 2), done: make(chan struct{})}
 	go f.commit()
 	return f
 }
@@ -62,6 +64,11 @@ func (f *filing) add(o *Observation) error {
 	}
 	if chat.existing[[32]byte(ref)] {
 		return nil
+	}
+	for i := range o.Attachments {
+		if err := f.keep(chat, &o.Attachments[i]); err != nil {
+			return fmt.Errorf("attachment of %s: %w", o.ID, err)
+		}
 	}
 	live, err := filedOf(o)
 	if err != nil {
@@ -87,12 +94,37 @@ func (f *filing) add(o *Observation) error {
 	return nil
 }
 
+// keep keeps an attachment that has no file of its own.
+func (f *filing) keep(chat *filedChat, a *Attachment) error {
+	if a.Presence != Present || a.Open == nil {
+		return nil
+	}
+	var sum [32]byte
+	if err := unhex(&sum, a.SHA256); err != nil {
+		return err
+	}
+	_, err := store.ContentByHash(f.ctx, f.service.DB.Reader(), sum)
+	if !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	r, err := a.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	item, err := f.service.Media.Put(f.ctx, &contextReader{f.ctx, r}, media.Upload{By: f.person, Name: a.Name, Evidence: true, Scope: Scope(chat.id)})
+	if err == nil && item.SHA256 != sum {
+		err = fmt.Errorf("%q reads differently the second time", a.Name)
+	}
+	return err
+}
+
 // chat returns the conversation of a message, and at its first message looks what is there of it.
 func (f *filing) chat(o *Observation) (*filedChat, error) {
 	if n := o.Conversation; n < len(f.order) && f.order[n] != nil {
 		return f.order[n], nil
 	}
-	c := &filedChat{id: conversationID(o.Origin.FileSHA256, o.Origin.Path)}
+	c := &filedChat{id: conversationID(o)}
 	for len(f.order) <= o.Conversation {
 		f.order = append(f.order, nil)
 	}

@@ -23,6 +23,7 @@ type ZoneBasis string
 
 const (
 	ZoneUTC      ZoneBasis = "utc"
+	ZoneOffset   ZoneBasis = "offset"   // the text says how far the clock was from UTC
 	ZoneDeclared ZoneBasis = "declared" // by the person who handed the file in
 	ZoneUnknown  ZoneBasis = "unknown"
 )
@@ -131,6 +132,29 @@ func inZone(wall time.Time, zone *time.Location) (first, last time.Time, fold, g
 func offset(t time.Time, zone *time.Location) time.Duration {
 	_, s := t.In(zone).Zone()
 	return time.Duration(s) * time.Second
+}
+
+// At returns the instant of a count of milliseconds since 1970 UTC, of which the last digits may be
+// missing: precision is ms, s or min. Clock is whose clock counted: server, sender, receiver, exporter.
+func At(raw string, ms int64, precision, clock string) Instant {
+	width := map[string]int64{"ms": 1, "s": 1000, "min": 60_000}[precision]
+	if width == 0 {
+		panic("capture: no precision " + precision)
+	}
+	ms -= (ms%width + width) % width
+	layout := "2006-01-02T15:04:05"
+	if precision == "min" {
+		layout = "2006-01-02T15:04"
+	}
+	return Instant{Raw: raw, Local: time.UnixMilli(ms).UTC().Format(layout), Min: ms, Max: ms + width - 1, Precision: precision, Zone: ZoneUTC, ZoneName: "UTC", Clock: clock}
+}
+
+// AtOffset returns the instant of a text that gives its own distance from UTC, such as a mail's date.
+func AtOffset(raw string, t time.Time, precision, clock string) Instant {
+	at := At(raw, t.UnixMilli(), precision, clock)
+	at.Local = t.Format("2006-01-02T15:04:05")
+	at.Zone, at.ZoneName = ZoneOffset, t.Format("-07:00")
+	return at
 }
 
 // Undated is an instant of which nothing is known but how it is written.

@@ -1,5 +1,7 @@
 package capture
 
+import "io"
+
 // Observation is one sighting of one message in one file. It is never changed and never deleted; a
 // better parser makes another.
 type Observation struct {
@@ -7,15 +9,22 @@ type Observation struct {
 	Conversation int    `json:"conversation"` // its place in [ParseRun.Conversations]
 	Ordinal      int64  `json:"ordinal"`      // order in the file, from 0
 	Origin       Origin `json:"origin"`
+	NativeID     string `json:"native_id,omitempty"` // the system's own id of the message
+	Chat         string `json:"chat,omitempty"`      // the system's own id of the conversation, where one path holds several
 
-	Kind   Kind    `json:"kind"`
-	Sender string  `json:"sender"` // the participant's name; empty for a system line
-	Sent   Instant `json:"sent"`
-	Body   string  `json:"body"` // verbatim: every character as it stands in the file
-	Text   string  `json:"text"` // what a person said, without the system's own marks; for reading
+	Kind     Kind        `json:"kind"`
+	Sender   string      `json:"sender"` // the participant's name; empty for a system line
+	Sent     Instant     `json:"sent"`
+	To       []Recipient `json:"to,omitempty"`       // who it went to, where the source says
+	Received *Instant    `json:"received,omitempty"` // by the one whose copy this is
+	Subject  string      `json:"subject,omitempty"`
+	Body     string      `json:"body"` // verbatim: every character as it stands in the file
+	Text     string      `json:"text"` // what a person said, without the system's own marks; for reading
 
 	Attachments []Attachment `json:"attachments"`
 	ReplyTo     *Ref         `json:"reply_to"`
+	Thread      *Ref         `json:"thread,omitempty"`  // the first message of its thread
+	Forward     *Ref         `json:"forward,omitempty"` // what it was forwarded from
 	Reactions   []Reaction   `json:"reactions"`
 	Edits       []Edit       `json:"edits"` // earlier bodies, where the source has them
 	State       State        `json:"state"`
@@ -35,13 +44,14 @@ func (o *Observation) Doubt(code, detail string) {
 
 // Origin says from which bytes an observation was read.
 type Origin struct {
-	FileSHA256 string `json:"file_sha256"` // of the file handed in
-	Path       string `json:"path"`        // inside it, if it is a container
-	ByteStart  int64  `json:"byte_start"`  // of the whole record, its line ends included
-	ByteEnd    int64  `json:"byte_end"`    // one past its last byte
-	Line       int64  `json:"line"`        // its first line, from 1
-	Lines      int64  `json:"lines"`       // how many lines it has
-	RawSHA256  string `json:"raw_sha256"`  // of those bytes
+	FileSHA256 string `json:"file_sha256"`  // of the file handed in
+	Path       string `json:"path"`         // inside it, if it is a container; of a database also the table: "msgstore.db#message"
+	Row        int64  `json:"row,omitzero"` // of that table, by its primary key; such an observation has no bytes
+	ByteStart  int64  `json:"byte_start"`   // of the whole record, its line ends included
+	ByteEnd    int64  `json:"byte_end"`     // one past its last byte
+	Line       int64  `json:"line"`         // its first line, from 1
+	Lines      int64  `json:"lines"`        // how many lines it has
+	RawSHA256  string `json:"raw_sha256"`   // of those bytes
 }
 
 // Kind is what sort of thing was said.
@@ -56,16 +66,23 @@ const (
 	KindCall     Kind = "call"
 	KindDeleted  Kind = "deleted"
 	KindViewOnce Kind = "view_once"
+	KindSticker  Kind = "sticker"
+	KindPayment  Kind = "payment"
+	KindNote     Kind = "note" // the substance of a talk, written down by a person
 	KindSystem   Kind = "system"
 	KindUnknown  Kind = "unknown"
 )
 
 // State is what became of a message, as far as the source tells.
 type State struct {
-	Edited    bool   `json:"edited"`
-	Deleted   bool   `json:"deleted"`
-	DeletedBy string `json:"deleted_by,omitempty"` // sender, admin, exporter
-	ViewOnce  bool   `json:"view_once"`
+	Edited    bool     `json:"edited"`
+	Deleted   bool     `json:"deleted"`
+	DeletedBy string   `json:"deleted_by,omitempty"` // sender, admin, exporter
+	ViewOnce  bool     `json:"view_once"`
+	EditedAt  *Instant `json:"edited_at,omitempty"` // when it was last edited
+	DeletedAt *Instant `json:"deleted_at,omitempty"`
+	Expires   int64    `json:"expires_seconds,omitzero"` // of a disappearing timer
+	Status    string   `json:"status,omitempty"`         // draft, failed, scheduled; empty if it was sent
 }
 
 // Attachment is a file that belongs to a message.
@@ -78,6 +95,10 @@ type Attachment struct {
 	SHA256   string   `json:"sha256"`
 	Within   string   `json:"within,omitempty"` // SHA-256 of the file handed in that holds it, when present
 	Detail   string   `json:"detail,omitempty"` // what else the message says of it: "3 pages"
+
+	// Open returns the bytes of an attachment that is present but stands nowhere as a file of its own:
+	// it was encrypted or encoded. They are then kept by themselves, and Within and Path are empty.
+	Open func() (io.ReadCloser, error) `json:"-"`
 }
 
 // Presence says whether an attachment came with the file.
@@ -92,14 +113,27 @@ const (
 
 // Ref points to another message.
 type Ref struct {
-	NativeID   string `json:"native_id,omitempty"`
-	QuotedText string `json:"quoted_text,omitempty"`
+	NativeID   string   `json:"native_id,omitempty"`
+	QuotedText string   `json:"quoted_text,omitempty"`
+	Author     string   `json:"author,omitempty"` // the participant's name
+	Sent       *Instant `json:"sent,omitempty"`
+}
+
+// Recipient is somebody a message went to.
+type Recipient struct {
+	Name      string   `json:"name"`
+	Role      string   `json:"role,omitempty"` // to, cc, bcc; empty where the system has no such roles
+	Delivered *Instant `json:"delivered,omitempty"`
+	Read      *Instant `json:"read,omitempty"`
+	Status    string   `json:"status,omitempty"` // as the source has it: sent, failed, …
 }
 
 // Reaction is somebody's reaction to a message.
 type Reaction struct {
-	Value string `json:"value"`
-	Actor string `json:"actor"`
+	Value   string   `json:"value"`
+	Actor   string   `json:"actor"`
+	At      *Instant `json:"at,omitempty"`
+	Removed bool     `json:"removed,omitzero"` // it was taken back
 }
 
 // Edit is an earlier body of a message.

@@ -184,7 +184,7 @@ func (s *Service) file(ctx context.Context, id string, u Upload) (*Receipt, erro
 	if err != nil {
 		return nil, err
 	}
-	f := newFiling(ctx, s, u.Progress)
+	f := newFiling(ctx, s, u.Person, u.Progress)
 	if parser != nil {
 		run, err = parser.Parse(ctx, src, u.Options, f.add)
 		if f := (*FileError)(nil); errors.As(err, &f) {

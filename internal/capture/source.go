@@ -10,7 +10,7 @@ import (
 
 // File is a file as it was handed in.
 type File struct {
-	Name    string
+	Name    string // with slashes if it came from a folder: "Messages/inbox/asha/message_1.json"
 	Size    int64
 	ModTime time.Time // zero if not known
 	SHA256  [32]byte
@@ -86,6 +86,10 @@ type Options struct {
 
 	Calendar string // gregorian or buddhist; empty if the file is to say
 
+	// Secrets are passwords, passphrases and keys to try. They are never kept, logged or recorded.
+	Secrets []string
+	Self    string // whose copy this is, as the source names them; empty if the source is to say
+
 	// Tentative asks for observations even where questions remain, with instants wide enough to hold
 	// every answer. They are for looking at, not for the record.
 	Tentative bool
@@ -118,6 +122,26 @@ func (f *File) Member() *Member {
 		File: f, Name: f.Name, Size: f.Size, ModTime: f.ModTime,
 		open: func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(f.At, 0, f.Size)), nil },
 	}
+}
+
+// Members returns every readable part of the source: the files, and instead of a zip file what is in
+// it. Those left aside are counted with their reasons.
+func (s *Source) Members() (members []*Member, skipped []Skip, err error) {
+	for _, f := range s.Files {
+		if !IsZip(f) {
+			members = append(members, f.Member())
+			continue
+		}
+		a, err := OpenZip(f, s.Bounds())
+		if err != nil {
+			return nil, nil, err
+		}
+		members = append(members, a.Members...)
+		for _, k := range a.Skipped {
+			skipped = AddSkip(skipped, k.Reason, k.Count, k.Detail)
+		}
+	}
+	return members, skipped, nil
 }
 
 // Hash returns the SHA-256 of the member's bytes.

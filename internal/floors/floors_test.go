@@ -21,7 +21,10 @@ var house = []struct {
 }{
 	{"ground", []string{"matrix", "eventauth", "policy", "record", "record/bundle", "sqldb", "httpd"}},
 	{"state", []string{"store", "recorder", "media", "stream"}},
-	{"services", []string{"identity", "room", "push", "search", "capture", "capture/whatsapp", "retention", "disclosure", "assurance"}},
+	{"services", []string{"identity", "room", "push", "search", "capture", "capture/sqlfile",
+		"capture/whatsapp", "capture/whatsappdb", "capture/signal", "capture/sms", "capture/imessage", "capture/email", "capture/meta",
+		"capture/teams", "capture/google", "capture/zoom", "capture/telegram", "capture/slack", "capture/mattermost", "capture/tox",
+		"capture/nextcloud", "capture/unstructured", "capture/systems", "capture/link", "capture/spillage", "capture/mailin", "capture/office", "retention", "disclosure", "assurance"}},
 	{"faces", []string{"clientapi", "console", "webclient", "publicapi"}},
 	{"whole", []string{"server", "demo", "bench"}},
 }
@@ -34,7 +37,7 @@ const (
 
 // sqlPackages are those that may name database/sql: the one that opens databases and the one with the
 // statements.
-var sqlPackages = []string{"sqldb", "store"}
+var sqlPackages = []string{"sqldb", "store", "capture/sqlfile"}
 
 // verifierImports is all of Despatch that the offline checker may use: an outsider reads it first.
 var verifierImports = []string{"record", "record/bundle", "matrix"}

@@ -21,7 +21,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"despatch/internal/capture"
-	"despatch/internal/capture/whatsapp"
+	"despatch/internal/capture/systems"
 	"despatch/internal/clientapi"
 	"despatch/internal/console"
 	"despatch/internal/disclosure"
@@ -153,7 +153,7 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 	if err != nil {
 		return err
 	}
-	s.Capture = &capture.Service{DB: s.DB, Record: s.Rec, Media: s.Media, Parsers: []capture.Parser{whatsapp.Parser{}}, Now: s.Now, Log: s.Log}
+	s.Capture = &capture.Service{DB: s.DB, Record: s.Rec, Media: s.Media, Parsers: systems.Parsers(), Now: s.Now, Log: s.Log}
 	target := s.Database
 	if !strings.HasPrefix(target, "postgres") {
 		target = filepath.Join(s.Data, "search.db")

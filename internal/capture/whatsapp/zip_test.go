@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -79,7 +80,7 @@ func TestZip(t *testing.T) {
 		{Name: "00000004-What?.docx", Class: "document", Presence: capture.Present, Path: "00000004-What_.docx", Size: 4, SHA256: sum("docx"), Within: within},
 	}
 	for i, w := range want {
-		if got := p.Messages[i].Attachments; len(got) != 1 || got[0] != w {
+		if got := p.Messages[i].Attachments; len(got) != 1 || !reflect.DeepEqual(got[0], w) {
 			t.Errorf("message %d has %+v, want %+v", i, got, w)
 		}
 	}

@@ -1,0 +1,15 @@
+// Package systems lists the parsers of every system that can be read.
+package systems
+
+import (
+	"despatch/internal/capture"
+	"despatch/internal/capture/whatsapp"
+)
+
+// Parsers returns the parsers in the order in which they are asked whether they know a file: those that
+// look for something unmistakable first, and last the one that takes everything.
+func Parsers() []capture.Parser {
+	return []capture.Parser{
+		whatsapp.Parser{},
+	}
+}
