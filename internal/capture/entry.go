@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -48,14 +49,45 @@ type Declared struct {
 	Zone      string `json:"zone,omitempty"` // IANA name
 	DateOrder string `json:"date_order,omitempty"`
 	Calendar  string `json:"calendar,omitempty"`
+
+	System       string `json:"system,omitempty"`
+	Conversation string `json:"conversation,omitempty"`
+	HappenedFrom string `json:"happened_from,omitempty"` // RFC 3339, with the offset of the zone it was declared in
+	HappenedTo   string `json:"happened_to,omitempty"`
 }
 
 func declared(o Options) Declared {
-	d := Declared{DateOrder: o.DateOrder, Calendar: o.Calendar}
+	d := Declared{DateOrder: o.DateOrder, Calendar: o.Calendar, System: o.System, Conversation: o.Conversation}
 	if o.Zone != nil {
 		d.Zone = o.Zone.String()
 	}
+	if !o.Happened.From.IsZero() {
+		d.HappenedFrom = o.Happened.From.Format(time.RFC3339)
+	}
+	if !o.Happened.To.IsZero() {
+		d.HappenedTo = o.Happened.To.Format(time.RFC3339)
+	}
 	return d
+}
+
+// options returns what was declared as options, for a run that is made again.
+func (d Declared) options() (Options, error) {
+	o := Options{DateOrder: d.DateOrder, Calendar: d.Calendar, System: d.System, Conversation: d.Conversation}
+	var err error
+	if d.Zone != "" {
+		if o.Zone, err = time.LoadLocation(d.Zone); err != nil {
+			return o, err
+		}
+	}
+	if d.HappenedFrom != "" {
+		if o.Happened.From, err = time.Parse(time.RFC3339, d.HappenedFrom); err != nil {
+			return o, err
+		}
+	}
+	if d.HappenedTo != "" {
+		o.Happened.To, err = time.Parse(time.RFC3339, d.HappenedTo)
+	}
+	return o, err
 }
 
 // submissionEntry is the body of an entry of the kind submission.
@@ -63,7 +95,7 @@ type submissionEntry struct {
 	Type     string          `json:"type"` // submission
 	ID       string          `json:"id"`
 	Person   string          `json:"person"` // who handed it in
-	Method   string          `json:"method"` // user_export
+	Method   string          `json:"method"` // how it came: [MethodExport], [MethodNote]
 	Files    []SubmittedFile `json:"files"`
 	Declared Declared        `json:"declared"`
 }
@@ -141,7 +173,7 @@ func DecodeObservation(body []byte) (*Observation, error) {
 		return nil, fmt.Errorf("read a captured message: %w", err)
 	}
 	o := Observation(r)
-	if o.Text == "" && o.Kind == KindText {
+	if o.Text == "" && (o.Kind == KindText || o.Kind == KindNote) {
 		o.Text = o.Body
 	}
 	return &o, nil

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,8 +39,15 @@ type Upload struct {
 	Person   string // the user ID of who hands it in
 	Files    []*File
 	Options  Options
+	Method   string               // how it came; empty is [MethodExport]
 	Progress func(messages int64) // told now and then how many messages are on the record; may be nil
 }
+
+// How files come onto the record.
+const (
+	MethodExport = "user_export" // somebody handed in what another system exported
+	MethodNote   = "note"        // somebody wrote down what was said: [Service.Note]
+)
 
 // MaxFiles bounds the files of one submission.
 const MaxFiles = 20_000
@@ -159,7 +167,7 @@ func (s *Service) keep(ctx context.Context, person, id string, f *File) error {
 
 // recordSubmission puts a submission on the record, unless it is there.
 func (s *Service) recordSubmission(ctx context.Context, id string, u Upload) error {
-	e := submissionEntry{Type: "submission", ID: id, Person: u.Person, Method: "user_export", Files: submitted(u.Files), Declared: declared(u.Options)}
+	e := submissionEntry{Type: "submission", ID: id, Person: u.Person, Method: cmp.Or(u.Method, MethodExport), Files: submitted(u.Files), Declared: declared(u.Options)}
 	body, err := encode(e)
 	if err != nil {
 		return fmt.Errorf("encode submission %s: %w", id, err)
@@ -180,7 +188,7 @@ func (s *Service) file(ctx context.Context, id string, u Upload) (*Receipt, erro
 		u.Options.ReceivedAt = s.Now()
 	}
 	u.Options.Tentative = false
-	parser, run, fault, err := recognise(ctx, s.Parsers, src)
+	parser, run, fault, err := recognise(ctx, s.parsersOf(u), src)
 	if err != nil {
 		return nil, err
 	}
@@ -206,6 +214,14 @@ func (s *Service) file(ctx context.Context, id string, u Upload) (*Receipt, erro
 	}
 	s.Log.InfoContext(ctx, "submission filed", "submission", id, "status", run.Status, "messages", run.Coverage.Messages, "new", f.filed)
 	return s.Receipt(ctx, id)
+}
+
+// parsersOf returns the parsers that are asked about a submission.
+func (s *Service) parsersOf(u Upload) []Parser {
+	if u.Method == MethodNote {
+		return []Parser{noteParser{author: u.Person}}
+	}
+	return s.Parsers
 }
 
 // recognise returns the parser that reads a source. If there is none, run says so, and fault why a
@@ -274,12 +290,11 @@ func (s *Service) resume(ctx context.Context, row store.Submission) error {
 	if err := json.Unmarshal(e.Body, &sub); err != nil {
 		return err
 	}
-	u := Upload{Person: sub.Person, Options: Options{DateOrder: sub.Declared.DateOrder, Calendar: sub.Declared.Calendar, ReceivedAt: time.UnixMilli(e.Time)}}
-	if sub.Declared.Zone != "" {
-		if u.Options.Zone, err = time.LoadLocation(sub.Declared.Zone); err != nil {
-			return err
-		}
+	u := Upload{Person: sub.Person, Method: sub.Method}
+	if u.Options, err = sub.Declared.options(); err != nil {
+		return err
 	}
+	u.Options.ReceivedAt = time.UnixMilli(e.Time)
 	for _, f := range sub.Files {
 		kept, close, err := s.open(ctx, f)
 		if err != nil {

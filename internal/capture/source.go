@@ -86,6 +86,11 @@ type Options struct {
 
 	Calendar string // gregorian or buddhist; empty if the file is to say
 
+	// What a person says of a file that does not say it itself, such as a screenshot.
+	System       string // the system it was said on, such as siilo; empty if not known
+	Conversation string // what the conversation is called; empty if not known
+	Happened     Period // when it was said; the zero value if not known
+
 	// Secrets are passwords, passphrases and keys to try. They are never kept, logged or recorded.
 	Secrets []string
 	Self    string // whose copy this is, as the source names them; empty if the source is to say
@@ -94,6 +99,9 @@ type Options struct {
 	// every answer. They are for looking at, not for the record.
 	Tentative bool
 }
+
+// Period is a stretch of time, both ends included. Either may be zero if it is not known.
+type Period struct{ From, To time.Time }
 
 // Member is a readable part of a source: a file of its own, or one in a container.
 type Member struct {
