@@ -21,6 +21,7 @@ const (
 	KindLink        Kind = 19 // a statement that observations, conversations or people are the same
 	KindGap         Kind = 20 // something known to be missing, and how it is known
 	KindMedia       Kind = 21 // a file's hash, size and origin [message digest calculation]
+	KindRequest     Kind = 22 // the records office asked somebody for what they hold, and what came of it
 
 	// Who may do what.
 
@@ -69,6 +70,7 @@ var kindNames = [256]string{
 	KindLink:        "link",
 	KindGap:         "gap",
 	KindMedia:       "media",
+	KindRequest:     "request",
 	KindPerson:      "person",
 	KindRole:        "role",
 	KindSession:     "session",
