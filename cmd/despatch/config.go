@@ -41,6 +41,20 @@ type Config struct {
 
 	Proxies prefixes `name:"trusted-proxies" default:"" for:"serve" usage:"Addresses of proxies, such as 127.0.0.1/32, whose X-Forwarded-For is believed. Several are separated by commas. Guesses of passwords are counted by address, so set this behind a proxy."`
 
+	FederationListen string `name:"federation-listen" default:"" for:"serve" usage:"Address that other Matrix servers reach, as host:port, over TLS. They are told the server's version there, and so far nothing else. If empty, there is none."`
+
+	FederationCert string `name:"federation-cert" default:"" for:"serve" usage:"File with the certificate chain (PEM) for federation-listen; that of tls-cert if empty."`
+
+	FederationKey string `name:"federation-key" default:"" for:"serve" usage:"File with the private key (PEM) of federation-cert."`
+
+	OpenRegistration bool `name:"open-registration" default:"false" for:"serve" usage:"Whether anybody who reaches the server can make themselves an account. For tests; an organisation gives its people their accounts."`
+
+	RegistrationSecret string `name:"registration-secret" default:"" for:"serve" secret:"yes" usage:"If set, a program that knows it can make accounts, those of IT administrators too, over /_synapse/admin/v1/register. For tests and for moving from another server."`
+
+	RateLimits bool `name:"rate-limits" default:"true" for:"serve" usage:"Whether those who guess passwords or ask too much at once are made to wait. Only tests do without."`
+
+	AnyPassword bool `name:"any-password" default:"false" for:"serve" usage:"Whether short and well-known passwords are taken too. For tests."`
+
 	RoomVersion string `name:"room-version" default:"11" for:"serve" usage:"Matrix room version of new conversations: 10, 11 or 12."`
 
 	MetricsListen string `name:"metrics-listen" default:"" for:"serve" usage:"Loopback address for Prometheus, such as 127.0.0.1:9008. If empty, there is none."`
@@ -97,6 +111,11 @@ func settings() []setting {
 	return out
 }
 
+// yesNo reports whether a setting is either true or false.
+func (s setting) yesNo() bool {
+	return reflect.TypeFor[Config]().Field(s.index).Type.Kind() == reflect.Bool
+}
+
 // set gives a setting a value written as text.
 func (s setting) set(c *Config, text string) error {
 	v := reflect.ValueOf(c).Elem().Field(s.index)
@@ -109,6 +128,12 @@ func (s setting) set(c *Config, text string) error {
 			return fmt.Errorf("%q is not a number", text)
 		}
 		*p = n
+	case *bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		*p = b
 	case *time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil || d < 0 {
@@ -144,10 +169,15 @@ func load(command string, args []string, env func(string) string, own func(*flag
 			panic("default of " + s.name + ": " + err.Error())
 		}
 		if slices.Contains(s.commands, command) {
-			flags.Func(s.name, s.usage, func(text string) error {
+			take := func(text string) error {
 				given[s.name] = text
 				return s.set(new(Config), text) // says at once which flag is wrong
-			})
+			}
+			if s.yesNo() {
+				flags.BoolFunc(s.name, s.usage, take) // the flag alone means true
+			} else {
+				flags.Func(s.name, s.usage, take)
+			}
 		}
 	}
 	file := flags.String("config", env("DESPATCH_CONFIG"), "")
@@ -212,14 +242,19 @@ func readFile(path string) (map[string]string, error) {
 		}
 		return nil, usagef("%s: %w", path, err)
 	}
-	known := make(map[string]bool)
+	known := make(map[string]setting)
 	for _, s := range settings() {
-		known[s.name] = true
+		known[s.name] = s
 	}
 	out := make(map[string]string)
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
-		if !known[name] {
+		s, ok := known[name]
+		if !ok {
 			return nil, usagef("%s: there is no setting %q; `despatch help configuration` lists them", path, name)
+		}
+		if b, ok := raw[name].(bool); ok && s.yesNo() {
+			out[name] = strconv.FormatBool(b)
+			continue
 		}
 		switch v := raw[name].(type) {
 		case string:
@@ -248,6 +283,12 @@ func (c *Config) check() error {
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return usagef("tls-cert and tls-key go together")
+	}
+	if (c.FederationCert == "") != (c.FederationKey == "") {
+		return usagef("federation-cert and federation-key go together")
+	}
+	if c.FederationListen != "" && c.FederationCert == "" && c.TLSCert == "" {
+		return usagef("federation-listen needs a certificate: set federation-cert and federation-key, or tls-cert and tls-key")
 	}
 	if c.BaseURL != "" {
 		u, err := url.Parse(c.BaseURL)

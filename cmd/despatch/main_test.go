@@ -278,6 +278,9 @@ func TestSettings(t *testing.T) {
 	for text, want := range map[string]string{
 		"lisen = \"x\"":              `no setting "lisen"`,
 		"listen = true":              "must be",
+		"rate-limits = \"maybe\"":    "neither true nor false",
+		"federation-cert = \"x\"":    "go together",
+		"federation-listen = \":1\"": "needs a certificate",
 		"drain = \"soon\"":           "drain",
 		"listen =":                   "despatch.toml",
 		"max-connections = -1":       "not a number",

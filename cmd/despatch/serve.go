@@ -70,7 +70,8 @@ func newServer(ctx context.Context, c *Config, log *slog.Logger, observe func(st
 	}
 	return server.New(ctx, server.Config{
 		Data: c.Data, Database: c.Database, Name: name, Version: matrix.RoomVersion(c.RoomVersion), BaseURL: c.BaseURL,
-		HTTPS: c.https(), Proxies: c.Proxies, Log: log, Observe: observe,
+		HTTPS: c.https(), Proxies: c.Proxies, Log: log, Observe: observe, OpenRegistration: c.OpenRegistration,
+		RegistrationSecret: c.RegistrationSecret, NoLimits: !c.RateLimits, AnyPassword: c.AnyPassword,
 	})
 }
 
@@ -148,7 +149,7 @@ func (c *Config) address() string {
 func serve(ctx context.Context, c *Config, s *server.Server, ln net.Listener, m *metrics, log *slog.Logger) error {
 	web := httpd.NewServer(m.behind(c.MetricsToken, s.Handler()), log)
 	servers := []*http.Server{web}
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	var running sync.WaitGroup
 	start := func(srv *http.Server, ln net.Listener) {
 		running.Go(func() {
@@ -158,6 +159,15 @@ func serve(ctx context.Context, c *Config, s *server.Server, ln net.Listener, m 
 		})
 	}
 	start(web, ln)
+	if c.FederationListen != "" {
+		ln, err := c.listenFederation()
+		if err != nil {
+			return err
+		}
+		srv := httpd.NewServer(s.Federation(), log)
+		servers = append(servers, srv)
+		start(srv, ln)
+	}
 	if c.MetricsListen != "" {
 		ln, err := loopback(c.MetricsListen)
 		if err != nil {
@@ -171,6 +181,7 @@ func serve(ctx context.Context, c *Config, s *server.Server, ln net.Listener, m 
 	if err != nil {
 		return err
 	}
+	defer os.Remove(filepath.Join(c.Data, deskSocket)) // so that a stopped server's folder has files only, and can be copied
 	servers = append(servers, desk)
 	start(desk, ln)
 
@@ -221,7 +232,25 @@ func listen(c *Config) (net.Listener, error) {
 	if c.TLSCert == "" {
 		return ln, nil
 	}
-	cert := &certificate{cert: c.TLSCert, key: c.TLSKey}
+	return overTLS(ln, c.TLSCert, c.TLSKey)
+}
+
+// listenFederation opens the address for other servers.
+func (c *Config) listenFederation() (net.Listener, error) {
+	ln, err := net.Listen("tcp", c.FederationListen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s for other servers: %w", c.FederationListen, err)
+	}
+	cert, key := c.FederationCert, c.FederationKey
+	if cert == "" {
+		cert, key = c.TLSCert, c.TLSKey
+	}
+	return overTLS(netutil.LimitListener(ln, c.connections()), cert, key)
+}
+
+// overTLS serves TLS on what is accepted; it closes ln if it cannot.
+func overTLS(ln net.Listener, certFile, keyFile string) (net.Listener, error) {
+	cert := &certificate{cert: certFile, key: keyFile}
 	if _, err := cert.get(nil); err != nil {
 		ln.Close()
 		return nil, err

@@ -46,7 +46,13 @@ type Server struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
+	OpenRegistration   bool   // anybody can make themselves an account
+	RegistrationSecret string // whoever knows it can make accounts; "" for nobody
+	Version            string // of the program
+
 	sync     *stream.Syncer
+	uia      interactive
+	nonces   nonces
 	toDevice sync.Map // of toDeviceKey: the place in the side stream up to which messages have been sent
 }
 
@@ -72,7 +78,27 @@ func (s *Server) Handler() http.Handler {
 	}
 	mux.Handle("/_matrix/", httpd.NoRoute(s.HTTP, mux))
 	mux.Handle("/_despatch/", httpd.NoRoute(s.HTTP, mux))
+	mux.Handle("/_synapse/", httpd.NoRoute(s.HTTP, mux))
 	return httpd.CORS(mux)
+}
+
+// Federation is what other servers reach: so far only which program this is.
+func (s *Server) Federation() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /_matrix/federation/v1/version", httpd.JSON(s.HTTP, func(*http.Request, *httpd.None) (*federationVersion, error) {
+		v := &federationVersion{}
+		v.Server.Name, v.Server.Version = "Despatch", s.Version
+		return v, nil
+	}))
+	mux.Handle("/", httpd.NoRoute(s.HTTP, mux))
+	return mux
+}
+
+type federationVersion struct {
+	Server struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	} `json:"server"`
 }
 
 // refusal turns what a service refuses into the error that a client is shown.

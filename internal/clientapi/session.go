@@ -1,14 +1,13 @@
 package clientapi
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
 	"despatch/internal/matrix"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 type wellKnownResponse struct {
@@ -121,11 +120,6 @@ func (s *Server) login(r *http.Request, req *loginRequest) (*loginResponse, erro
 	return &loginResponse{in.User, in.Token, in.Device, s.Name}, nil
 }
 
-// register refuses: accounts are given by the organisation.
-func (s *Server) register(*http.Request, *httpd.None) (*httpd.None, error) {
-	return nil, httpd.Forbidden("Accounts are given by your organisation's IT desk.")
-}
-
 // logout implements "POST /logout".
 func (s *Server) logout(r *http.Request, x session, _ *httpd.None) (*httpd.None, error) {
 	return &httpd.None{}, s.Identity.SignOut(r.Context(), x)
@@ -153,23 +147,23 @@ type passwordRequest struct {
 	Auth          *passwordStage `json:"auth"`
 }
 
-type passwordStage struct {
-	Type       string         `json:"type"`
-	Session    string         `json:"session"`
-	Password   string         `json:"password"`
-	Identifier jsontext.Value `json:"identifier"`
-	User       string         `json:"user"`
-}
-
 // confirm asks for the caller's password ("User-Interactive Authentication API").
 func (s *Server) confirm(r *http.Request, x session, auth *passwordStage) error {
-	if auth == nil || auth.Type != "m.login.password" {
-		return &httpd.Error{Status: http.StatusUnauthorized, Fields: map[string]any{
-			"session": "password", "params": map[string]any{},
-			"flows": []map[string]any{{"stages": []string{"m.login.password"}}},
-		}}
+	if auth == nil || auth.Type == "" {
+		return s.uia.ask(r, "m.login.password")
 	}
-	return s.Identity.VerifyPassword(r.Context(), x.User, auth.Password, httpd.RemoteAddr(r, s.Proxies))
+	if auth.Type != "m.login.password" {
+		return httpd.Unknown("Only the password is asked for here.")
+	}
+	err := s.Identity.VerifyPassword(r.Context(), x.User, auth.Password, httpd.RemoteAddr(r, s.Proxies))
+	var shown *httpd.Error
+	if errors.As(err, &shown) && shown.Code == "M_FORBIDDEN" && auth.Session != "" && s.uia.of(r, auth.Session) {
+		return asked(auth.Session, "m.login.password", shown)
+	}
+	if err == nil {
+		s.uia.done(auth.Session)
+	}
+	return err
 }
 
 // changePassword implements "POST /account/password": the old password is asked for first.

@@ -123,7 +123,7 @@ func (s *Service) ChoosePassword(ctx context.Context, token, password string) (m
 	if err != nil {
 		return "", err
 	}
-	if err := checkPassword(password, user); err != nil {
+	if err := s.checkPassword(password, user); err != nil {
 		return "", err
 	}
 	hash, err := s.hashing.hash(ctx, s.opt.Rand, password)

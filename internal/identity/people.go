@@ -86,7 +86,7 @@ func (s *Service) prepare(ctx context.Context, by Actor, n NewPerson) (matrix.Us
 		row.PasswordBy = row.ID
 	}
 	if n.Password != "" {
-		if err := checkPassword(n.Password, user); err != nil {
+		if err := s.checkPassword(n.Password, user); err != nil {
 			return fail(err)
 		}
 		if row.Password, err = s.hashing.hash(ctx, s.opt.Rand, n.Password); err != nil {

@@ -46,14 +46,9 @@ func errWrong() error { return httpd.Forbidden("The user name or the password is
 
 // SignIn checks a password and begins a session.
 func (s *Service) SignIn(ctx context.Context, in SignIn) (*SignedIn, error) {
-	if len(in.Device) > matrix.MaxIDSize || strings.ContainsFunc(in.Device, func(r rune) bool { return r < ' ' || r == 0xfffd }) {
-		return nil, httpd.InvalidParam("That is no device ID.")
+	if err := in.check(); err != nil {
+		return nil, err
 	}
-	name, err := displayName(in.DeviceName)
-	if err != nil {
-		name = "" // a client's own words: no reason to keep its user out
-	}
-	in.DeviceName = name
 	user := s.login(in.User)
 	p, weak, err := s.verify(ctx, user, in.Password, in.From)
 	if err != nil {
@@ -66,6 +61,19 @@ func (s *Service) SignIn(ctx context.Context, in SignIn) (*SignedIn, error) {
 		}
 	}
 	return s.begin(ctx, user, in, p.Password, upgraded)
+}
+
+// check looks at what a client says of its device.
+func (in *SignIn) check() error {
+	if len(in.Device) > matrix.MaxIDSize || strings.ContainsFunc(in.Device, func(r rune) bool { return r < ' ' || r == 0xfffd }) {
+		return httpd.InvalidParam("That is no device ID.")
+	}
+	name, err := displayName(in.DeviceName)
+	if err != nil {
+		name = "" // a client's own words: no reason to keep its user out
+	}
+	in.DeviceName = name
+	return nil
 }
 
 // login is whom somebody means who typed text. Capitals do not matter: no user ID has them.
@@ -233,7 +241,7 @@ func (s *Service) SetPassword(ctx context.Context, by Actor, user matrix.UserID,
 }
 
 func (s *Service) setPassword(ctx context.Context, by Actor, user matrix.UserID, password string, end func(store.Session) bool) error {
-	if err := checkPassword(password, user); err != nil {
+	if err := s.checkPassword(password, user); err != nil {
 		return err
 	}
 	hash, err := s.hashing.hash(ctx, s.opt.Rand, password)

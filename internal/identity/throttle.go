@@ -12,6 +12,7 @@ import (
 // many at once get no further than one after another.
 type throttle struct {
 	now     func() time.Time
+	off     bool // nobody is made to wait
 	mu      sync.Mutex
 	buckets map[string]bucket // guarded by mu
 }
@@ -50,6 +51,9 @@ func guessLimits(account string, from netip.Addr) []limit {
 
 // take takes one guess from each limit, or from none and says how long to wait.
 func (t *throttle) take(limits []limit) (wait time.Duration) {
+	if t.off {
+		return 0
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
@@ -74,6 +78,9 @@ func (t *throttle) take(limits []limit) (wait time.Duration) {
 
 // giveBack undoes a take.
 func (t *throttle) giveBack(limits []limit) {
+	if t.off {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()

@@ -53,6 +53,12 @@ type Config struct {
 	Now      func() time.Time
 	Observe  func(route string, status int, d time.Duration)
 	Cost     identity.Cost // of passwords; the zero value is the default
+
+	OpenRegistration   bool   // anybody can make themselves an account
+	Program            string // the program's version, as other servers are told it
+	RegistrationSecret string // whoever knows it can make accounts; "" for nobody
+	NoLimits           bool   // nobody is made to wait
+	AnyPassword        bool   // weak passwords are taken too
 }
 
 // Server is a whole Despatch.
@@ -130,7 +136,8 @@ func (s *Server) services(ctx context.Context, signer note.Signer) error {
 	if s.Hub, err = stream.NewHub(ctx, s.DB, s.Rec.Head().Edge.Size); err != nil {
 		return err
 	}
-	s.Identity = identity.New(identity.Options{Server: s.Name, DB: s.DB, Record: s.Rec, Log: s.Log, Now: s.Now, Cost: s.Cost})
+	s.Identity = identity.New(identity.Options{Server: s.Name, DB: s.DB, Record: s.Rec, Log: s.Log, Now: s.Now, Cost: s.Cost,
+		NoLimits: s.NoLimits, AnyPassword: s.AnyPassword})
 	s.Rooms.Rec, s.Rooms.Hub, s.Rooms.Profile = s.Rec, s.Hub, clientapi.Profile(s.Identity)
 	if err := s.evidence(ctx, signer); err != nil {
 		return err
@@ -175,10 +182,12 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 func (s *Server) faces() http.Handler {
 	adapter := &httpd.Adapter{Log: s.Log, Observe: s.Observe, Explain: clientapi.Explain, Writes: httpd.NewLimit(maxWrites)}
 	s.API = &clientapi.Server{Name: s.Name, BaseURL: s.BaseURL, DB: s.DB, Rec: s.Rec, Identity: s.Identity, Rooms: s.Rooms,
-		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Index: s.Index, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log}
+		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Index: s.Index, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log,
+		OpenRegistration: s.OpenRegistration, RegistrationSecret: s.RegistrationSecret, Version: s.Program}
 	mux := http.NewServeMux()
 	api := s.API.Handler()
 	mux.Handle("/_matrix/", api)
+	mux.Handle("/_synapse/", api)
 	mux.Handle("/_despatch/", api)
 	mux.Handle("/.well-known/matrix/", api)
 	mux.Handle("/record/", (&publicapi.Server{Rec: s.Rec, DB: s.DB, Key: s.Key, HTTP: adapter}).Handler())
@@ -222,6 +231,9 @@ func (s *Server) start() {
 
 // Handler serves everything that people and programs reach over HTTP.
 func (s *Server) Handler() http.Handler { return s.handler }
+
+// Federation serves what other Matrix servers reach.
+func (s *Server) Federation() http.Handler { return s.API.Federation() }
 
 // Drain lets long polls end, so that an http.Server can shut down.
 func (s *Server) Drain() {
