@@ -20,6 +20,7 @@ func runBench(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.IntVar(&opt.Senders, "senders", 128, "senders at once")
 	flags.IntVar(&opt.Rooms, "rooms", 100, "conversations")
 	flags.IntVar(&opt.Seconds, "seconds", 10, "how long to send")
+	flags.BoolVar(&opt.Floors, "floors", true, "compare with a bare handler, and with one that only appends and syncs")
 	rates := flags.String("rates", "10,500", "messages a second at which arrival is measured; empty for none")
 	if err := flags.Parse(args); err != nil {
 		return err
