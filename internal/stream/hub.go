@@ -53,7 +53,15 @@ type Hub struct {
 	side    int64           // last place given out in the side stream: what is not on the record
 	pending []int64         // places given out to what is not committed yet, in order
 	held    map[*user]int64 // who must be woken once what is up to a place is committed
+	sides   []sideChange    // the most recent changes of receipts and typing, in order of place
+	sideLow int64           // every such change above this place is in sides
 	closing chan struct{}
+}
+
+// sideChange is a change of something in a room that is not on the record.
+type sideChange struct {
+	side int64
+	room *room
 }
 
 type room struct {
@@ -68,12 +76,24 @@ type room struct {
 	typeSide int64 // place of the last change to typing
 	readSide int64 // place of the last receipt
 	unread   map[matrix.UserID]int
+	bump     int64   // position of the last message, or 0 if not known
+	kind     *string // the type that its create event gives it; nil if not known
 }
 
 type membership struct {
 	state string
-	pos   int64 // since when
+	pos   int64     // since when
+	by    departure // of leave: whose doing it was
 }
+
+// departure is whose doing it was that somebody is not in a room any more.
+type departure int8
+
+const (
+	departureUnknown departure = iota
+	departureOwn
+	departureOthers
+)
 
 type user struct {
 	rooms    map[matrix.RoomID]bool // every room with a membership
@@ -97,6 +117,7 @@ func NewHub(ctx context.Context, db *sqldb.DB, head int64) (*Hub, error) {
 	}
 	// Places that were never stored, such as those of typing, must not be given out again.
 	h.side = max(stored, time.Now().UnixMicro())
+	h.sideLow = h.side
 	err = store.Rooms(ctx, db.Reader(), func(r store.Room) error {
 		h.addRoom(r)
 		return nil
@@ -104,10 +125,18 @@ func NewHub(ctx context.Context, db *sqldb.DB, head int64) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h, store.Members(ctx, db.Reader(), func(m store.Member) error {
+	err = store.Members(ctx, db.Reader(), func(m store.Member) error {
 		if r := h.scopes[m.Scope]; r != nil {
 			h.setMember(r, m.User, m.Membership, m.Pos)
-			r.last = head - 1
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h, store.LastEvents(ctx, db.Reader(), func(scope, pos int64) error {
+		if r := h.scopes[scope]; r != nil {
+			r.last = min(pos, head-1)
 		}
 		return nil
 	})
@@ -157,7 +186,7 @@ func (h *Hub) setMember(r *room, id matrix.UserID, state string, pos int64) {
 	case "invite":
 		r.invited++
 	}
-	r.members[id] = membership{state, pos}
+	r.members[id] = membership{state: state, pos: pos}
 	h.user(id).rooms[r.id] = true
 }
 
@@ -214,8 +243,15 @@ func (h *Hub) take(ev *Event, scope int64) {
 	case store.ClassMembership:
 		who := matrix.UserID(*ev.StateKey)
 		h.setMember(r, who, ev.Membership(), ev.Pos)
+		h.noteDeparture(r, who, ev)
 		h.wakeUser(h.user(who))
+	case store.ClassState:
+		if ev.Type == matrix.TypeCreate {
+			kind, _ := matrix.LookupString(ev.Content, "type")
+			r.kind, r.bump = &kind, ev.Pos
+		}
 	case store.ClassMessage:
+		r.bump = ev.Pos
 		for id := range r.unread {
 			if id != ev.Sender {
 				r.unread[id]++
@@ -447,6 +483,7 @@ func (h *Hub) SetTyping(id matrix.RoomID, who matrix.UserID, typing bool, timeou
 	r.typing[who] = time.AfterFunc(timeout, func() { h.SetTyping(id, who, false, 0) })
 	h.side++
 	r.typeSide = h.side
+	h.noteSide(r, h.side)
 	h.wakeRoom(r)
 }
 
@@ -459,6 +496,7 @@ func (h *Hub) stopTyping(r *room, who matrix.UserID) bool {
 	delete(r.typing, who)
 	h.side++
 	r.typeSide = h.side
+	h.noteSide(r, h.side)
 	return true
 }
 
@@ -469,6 +507,7 @@ func (h *Hub) Read(id matrix.RoomID, who matrix.UserID, side int64) {
 	h.settle(side)
 	if r := h.rooms[id]; r != nil {
 		r.readSide = max(r.readSide, side)
+		h.noteSide(r, side)
 		delete(r.unread, who)
 		for id, m := range r.members {
 			if m.state == "join" {
