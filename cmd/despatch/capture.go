@@ -21,20 +21,24 @@ import (
 
 	"despatch/internal/capture"
 	"despatch/internal/capture/systems"
+	"despatch/internal/capture/whatsapp"
 )
 
 const captureLong = `
 despatch capture --as NAME [--zone Europe/London] [--date-order dmy|mdy] FILE…
 despatch capture --dry-run [--json] FILE…
 
-Takes exported chats onto the record: each file is kept whole, then every message in it is an entry. NAME is who
-hands them in, as in despatch user. A FILE may be a WhatsApp export (.txt or .zip, from an iPhone or an Android
-phone), or a folder: each zip file in it, and each chat with the media beside it, is handed in by itself.
+Takes what was said elsewhere onto the record: each file is kept whole, then every message in it is an entry. NAME is
+who hands it in, as in despatch user. A FILE may be an export of any system that doc/capture.md tells of, or anything
+else, or a folder: what belongs together in it, such as a chat and its media, is handed in together.
 
   --as NAME           who hands the files in
   --zone ZONE         the time zone that the phone was in, such as Europe/London
   --date-order ORDER  dmy or mdy, where a file does not tell whether the day or the month comes first
   --calendar NAME     gregorian or buddhist, where a file's years leave it open
+  --self NAME         whose copy it is, where the files do not tell
+  --secret-file FILE  passwords or keys that open the files, one a line; a - reads them from the standard input. On a
+                      terminal they are asked for. They are never kept
   --together          the files belong together: a chat and its media
   --dry-run           only say what would be; nothing is kept
   --json              one JSON object a line for each submission; doc/capture.md describes it
@@ -54,7 +58,9 @@ const (
 // captureJob is what the arguments ask for.
 type captureJob struct {
 	as, zone, order, calendar string
+	self, secretFile          string
 	together, dryRun, json    bool
+	secrets                   []string
 	options                   capture.Options
 }
 
@@ -68,6 +74,8 @@ func captureCommand(ctx context.Context, p *program, args []string) error {
 		f.StringVar(&j.zone, "zone", "", "")
 		f.StringVar(&j.order, "date-order", "", "")
 		f.StringVar(&j.calendar, "calendar", "", "")
+		f.StringVar(&j.self, "self", "", "")
+		f.StringVar(&j.secretFile, "secret-file", "", "")
 		f.BoolVar(&j.together, "together", false, "")
 		f.BoolVar(&j.dryRun, "dry-run", false, "")
 		f.BoolVar(&j.json, "json", false, "")
@@ -75,7 +83,7 @@ func captureCommand(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := j.check(rest); err != nil {
+	if err := j.check(rest, p.in); err != nil {
 		return err
 	}
 	groups, err := j.groups(ctx, rest)
@@ -96,27 +104,86 @@ func captureCommand(ctx context.Context, p *program, args []string) error {
 }
 
 // check reads the flags that have a meaning of their own.
-func (j *captureJob) check(files []string) error {
+func (j *captureJob) check(files []string, in io.Reader) error {
 	if len(files) == 0 {
 		return usagef("say which file to take onto the record; see `despatch help capture`")
 	}
 	if j.as == "" && !j.dryRun {
 		return usagef("say with --as who hands the files in, or with --dry-run that nothing is to be kept")
 	}
+	if err := j.readSecrets(in); err != nil {
+		return err
+	}
 	var err error
-	j.options, err = captureOptions{Zone: j.zone, DateOrder: j.order, Calendar: j.calendar}.options()
+	j.options, err = j.declared().options()
 	return err
+}
+
+// maxSecrets bounds a file of secrets, in bytes.
+const maxSecrets = 64 << 10
+
+// readSecrets reads the file of secrets. An argument would stand in the list of processes and in the shell's history.
+func (j *captureJob) readSecrets(in io.Reader) error {
+	if j.secretFile == "" {
+		return nil
+	}
+	if j.secretFile != "-" {
+		f, err := os.Open(j.secretFile)
+		if err != nil {
+			return usagef("the secrets cannot be read: %v", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxSecrets+1))
+	if err != nil {
+		return err
+	}
+	if len(text) > maxSecrets {
+		return usagef("%s is longer than %d bytes; it should have one password or key a line", j.secretFile, maxSecrets)
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			j.secrets = append(j.secrets, line)
+		}
+	}
+	return nil
+}
+
+// declared are the options as they are sent to a running server.
+func (j *captureJob) declared() captureOptions {
+	return captureOptions{Zone: j.zone, DateOrder: j.order, Calendar: j.calendar, Self: j.self, Secrets: j.secrets}
+}
+
+// asked reports whether a run wants a secret that somebody at a terminal can give now, and takes it.
+func (j *captureJob) asked(p *program, questions []capture.Question) bool {
+	i := slices.IndexFunc(questions, func(q capture.Question) bool { return q.About == "secret" })
+	f, terminal := p.in.(*os.File)
+	if i < 0 || len(j.secrets) > 0 || !terminal || !term.IsTerminal(int(f.Fd())) {
+		return false
+	}
+	fmt.Fprintf(p.err, "  %s\n  (nothing is shown while you type): ", questions[i].Text)
+	secret, err := term.ReadPassword(int(f.Fd()))
+	fmt.Fprintln(p.err)
+	if err != nil || len(secret) == 0 {
+		return false
+	}
+	j.secrets = append(j.secrets, string(secret))
+	j.options.Secrets = j.secrets
+	return true
 }
 
 // captureOptions are options as text.
 type captureOptions struct {
-	Zone      string `json:"zone"`
-	DateOrder string `json:"date_order"`
-	Calendar  string `json:"calendar"`
+	Zone      string   `json:"zone"`
+	DateOrder string   `json:"date_order"`
+	Calendar  string   `json:"calendar"`
+	Self      string   `json:"self,omitzero"`
+	Secrets   []string `json:"secrets,omitempty"`
 }
 
 func (o captureOptions) options() (capture.Options, error) {
-	opt := capture.Options{DateOrder: o.DateOrder, Calendar: o.Calendar}
+	opt := capture.Options{DateOrder: o.DateOrder, Calendar: o.Calendar, Self: o.Self, Secrets: o.Secrets}
 	if o.Zone != "" {
 		var err error
 		if opt.Zone, err = time.LoadLocation(o.Zone); err != nil || strings.EqualFold(o.Zone, "local") {
@@ -132,9 +199,12 @@ func (o captureOptions) options() (capture.Options, error) {
 	return opt, nil
 }
 
-// groups sorts the named files and folders into submissions, as lists of paths.
-func (j *captureJob) groups(ctx context.Context, names []string) ([][]string, error) {
-	var out [][]string
+// namedFile is a file on disk and what it is called in its submission.
+type namedFile struct{ path, name string }
+
+// groups sorts the named files and folders into submissions.
+func (j *captureJob) groups(ctx context.Context, names []string) ([][]namedFile, error) {
+	var out [][]namedFile
 	for _, name := range names {
 		info, err := os.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -144,7 +214,11 @@ func (j *captureJob) groups(ctx context.Context, names []string) ([][]string, er
 			return nil, err
 		}
 		if !info.IsDir() {
-			out = append(out, []string{name})
+			files := []namedFile{{name, filepath.Base(name)}}
+			if log, err := os.Stat(name + "-wal"); err == nil && log.Mode().IsRegular() { // what a database has not taken in yet
+				files = append(files, namedFile{name + "-wal", filepath.Base(name) + "-wal"})
+			}
+			out = append(out, files)
 			continue
 		}
 		found, err := folderGroups(ctx, name)
@@ -157,104 +231,86 @@ func (j *captureJob) groups(ctx context.Context, names []string) ([][]string, er
 		out = append(out, found...)
 	}
 	if j.together {
-		out = [][]string{slices.Concat(out...)}
+		out = [][]namedFile{slices.Concat(out...)}
 	}
 	return out, nil
 }
 
-// folderGroups sorts a folder, and those in it: where a chat lies beside its media they belong together,
-// everything else is by itself.
-func folderGroups(ctx context.Context, dir string) ([][]string, error) {
-	byDir := map[string][]string{}
-	var dirs []string
+// folderGroups sorts a folder, and those in it. Hidden files are left out, but for those of a Maildir, whose
+// folders begin with a dot.
+func folderGroups(ctx context.Context, dir string) ([][]namedFile, error) {
+	var paths []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if strings.HasPrefix(d.Name(), ".") && path != dir {
-			if d.IsDir() {
+			if _, err := os.Stat(filepath.Join(path, "cur")); d.IsDir() && err != nil {
 				return filepath.SkipDir
+			} else if !d.IsDir() {
+				return nil
 			}
-			return nil
 		}
 		if !d.Type().IsRegular() {
 			return nil
 		}
-		at := filepath.Dir(path)
-		if byDir[at] == nil {
-			dirs = append(dirs, at)
-		}
-		byDir[at] = append(byDir[at], path)
-		return nil
+		rel, err := filepath.Rel(dir, path)
+		paths = append(paths, filepath.ToSlash(rel))
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	var out [][]string
-	for _, d := range dirs {
-		group, err := besideChats(ctx, byDir[d])
-		if err != nil {
-			return nil, err
+	groups, err := systems.Group(paths, func(rel string) (bool, error) { return isChat(ctx, filepath.Join(dir, filepath.FromSlash(rel))) })
+	if err != nil {
+		return nil, err
+	}
+	var out [][]namedFile
+	for _, g := range groups {
+		root := commonFolder(g)
+		var files []namedFile
+		for _, rel := range g {
+			files = append(files, namedFile{filepath.Join(dir, filepath.FromSlash(rel)), strings.TrimPrefix(rel, root)})
 		}
-		out = append(out, group...)
+		out = append(out, files)
 	}
 	return out, nil
 }
 
-func besideChats(ctx context.Context, paths []string) (out [][]string, err error) {
-	var loose []string
-	chats := 0
-	for _, path := range paths {
-		if strings.EqualFold(filepath.Ext(path), ".zip") {
-			out = append(out, []string{path})
-			continue
-		}
-		loose = append(loose, path)
-		if strings.EqualFold(filepath.Ext(path), ".txt") {
-			is, err := isChat(ctx, path)
-			if err != nil {
-				return nil, err
-			}
-			if is {
-				chats++
-			}
+// commonFolder is the longest folder, with its slash, that all paths stand in.
+func commonFolder(paths []string) string {
+	folder := paths[0][:strings.LastIndexByte(paths[0], '/')+1]
+	for _, p := range paths[1:] {
+		for !strings.HasPrefix(p, folder) {
+			folder = folder[:strings.LastIndexByte(strings.TrimSuffix(folder, "/"), '/')+1]
 		}
 	}
-	if chats > 0 {
-		return append(out, loose), nil
-	}
-	for _, path := range loose {
-		out = append(out, []string{path})
-	}
-	return out, nil
+	return folder
 }
 
 func isChat(ctx context.Context, path string) (bool, error) {
-	files, done, err := openFiles(ctx, []string{path})
+	files, done, err := openFiles(ctx, []namedFile{{path, filepath.Base(path)}})
 	if err != nil {
 		return false, err
 	}
 	defer done()
-	for _, p := range parsers() {
-		if ok, err := p.Recognise(ctx, &capture.Source{Files: files}); ok {
-			return true, nil
-		} else if fault := (*capture.FileError)(nil); err != nil && !errors.As(err, &fault) {
-			return false, err
-		}
+	ok, err := whatsapp.Parser{}.Recognise(ctx, &capture.Source{Files: files})
+	if fault := (*capture.FileError)(nil); errors.As(err, &fault) {
+		err = nil
 	}
-	return false, nil
+	return ok, err
 }
 
 // openFiles opens files to be read while done has not been called.
-func openFiles(ctx context.Context, paths []string) (files []*capture.File, done func(), err error) {
+func openFiles(ctx context.Context, named []namedFile) (files []*capture.File, done func(), err error) {
 	var open []*os.File
 	done = func() {
 		for _, f := range open {
 			f.Close()
 		}
 	}
-	for _, path := range paths {
-		f, err := os.Open(path)
+	for _, n := range named {
+		f, err := os.Open(n.path)
 		if err != nil {
 			done()
 			return nil, nil, err
@@ -263,7 +319,7 @@ func openFiles(ctx context.Context, paths []string) (files []*capture.File, done
 		info, err := f.Stat()
 		if err == nil {
 			var c *capture.File
-			c, err = capture.NewFile(ctx, filepath.Base(path), f, info.Size(), info.ModTime())
+			c, err = capture.NewFile(ctx, n.name, f, info.Size(), info.ModTime())
 			files = append(files, c)
 		}
 		if err != nil {
@@ -275,7 +331,7 @@ func openFiles(ctx context.Context, paths []string) (files []*capture.File, done
 }
 
 // each handles one submission after the other and returns the gravest outcome.
-func (j *captureJob) each(ctx context.Context, p *program, groups [][]string, handle func(context.Context, *program, []*capture.File) (capture.Status, error)) error {
+func (j *captureJob) each(ctx context.Context, p *program, groups [][]namedFile, handle func(context.Context, *program, []*capture.File) (capture.Status, error)) error {
 	worst := exitStatus(0)
 	for i, paths := range groups {
 		if !j.json {
@@ -291,7 +347,7 @@ func (j *captureJob) each(ctx context.Context, p *program, groups [][]string, ha
 		status, err := handle(ctx, p, files)
 		done()
 		if err != nil {
-			return fmt.Errorf("%s: %w", paths[0], err)
+			return fmt.Errorf("%s: %w", paths[0].path, err)
 		}
 		switch status {
 		case capture.StatusNeedsAnswer:
@@ -306,11 +362,11 @@ func (j *captureJob) each(ctx context.Context, p *program, groups [][]string, ha
 	return nil
 }
 
-func describeGroup(paths []string) string {
-	if len(paths) == 1 {
-		return paths[0]
+func describeGroup(files []namedFile) string {
+	if len(files) == 1 {
+		return files[0].path
 	}
-	return fmt.Sprintf("%s and %d files beside it", paths[0], len(paths)-1)
+	return fmt.Sprintf("%s and %d files that belong to it", files[0].path, len(files)-1)
 }
 
 // preview says what a submission would bring.
@@ -325,6 +381,9 @@ func (j *captureJob) preview(ctx context.Context, p *program, files []*capture.F
 		return v.Status, nil
 	}
 	v, err := capture.MakePreview(ctx, parsers(), files, opt, nil)
+	if err == nil && j.asked(p, v.Questions) {
+		return j.preview(ctx, p, files)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -339,10 +398,13 @@ func (j *captureJob) preview(ctx context.Context, p *program, files []*capture.F
 // submit hands in a submission and prints its receipt.
 func (j *captureJob) submit(ctx context.Context, p *program, desk captureSubmitter, files []*capture.File) (capture.Status, error) {
 	bar := newProgress(p.err)
-	r, err := desk.submit(ctx, j.as, files, captureOptions{Zone: j.zone, DateOrder: j.order, Calendar: j.calendar}, bar.show)
+	r, err := desk.submit(ctx, j.as, files, j.declared(), bar.show)
 	bar.end()
 	if err != nil {
 		return "", err
+	}
+	if r.Run != nil && j.asked(p, r.Run.Questions) {
+		return j.submit(ctx, p, desk, files)
 	}
 	if j.json {
 		b, err := json.Marshal(r)
@@ -353,7 +415,7 @@ func (j *captureJob) submit(ctx context.Context, p *program, desk captureSubmitt
 	}
 	printLines(p.out, append([]string{"Receipt: " + r.Submission}, r.Summary()...))
 	if r.Status == capture.StatusNeedsAnswer {
-		fmt.Fprintln(p.out, "  The file is kept. Answer by handing it in again with --date-order or --calendar.")
+		fmt.Fprintln(p.out, "  The file is kept. Answer by handing it in again with --date-order, --calendar, --self or --secret-file.")
 	}
 	return r.Status, nil
 }

@@ -150,3 +150,28 @@ func zipChat(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+func TestCaptureSecretFile(t *testing.T) {
+	j := &captureJob{secretFile: "-"}
+	if err := j.readSecrets(strings.NewReader("one two\r\n\n  three \n")); err != nil || strings.Join(j.secrets, "|") != "one two|  three " {
+		t.Errorf("%q, %v", j.secrets, err)
+	}
+	j = &captureJob{secretFile: "-"}
+	if err := j.readSecrets(strings.NewReader(strings.Repeat("x", maxSecrets+1))); err == nil {
+		t.Error("a file of secrets may be of any length")
+	}
+	j = &captureJob{secretFile: filepath.Join(t.TempDir(), "none")}
+	if err := j.readSecrets(nil); err == nil {
+		t.Error("a file that is not there is taken")
+	}
+}
+
+func TestCommonFolder(t *testing.T) {
+	for _, test := range []struct{ paths, want string }{
+		{"a.txt", ""}, {"x/a.txt", "x/"}, {"x/y/a x/y/b", "x/y/"}, {"x/y/a x/z/b", "x/"}, {"x/y/a x/b", "x/"}, {"ab/c a/c", ""},
+	} {
+		if got := commonFolder(strings.Fields(test.paths)); got != test.want {
+			t.Errorf("common folder of %s is %q, want %q", test.paths, got, test.want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -53,7 +54,10 @@ type captureLine struct {
 	Error    string           `json:"error,omitzero"`
 }
 
-const modifiedHeader = "Last-Modified"
+const (
+	modifiedHeader = "Last-Modified"
+	pathHeader     = "Despatch-Path" // a file's name with its folders, which a form's file name has not
+)
 
 func (d *remoteCapture) submit(ctx context.Context, as string, files []*capture.File, o captureOptions, progress func(int64)) (*capture.Receipt, error) {
 	path, done, err := deskPath(d.dir)
@@ -112,6 +116,7 @@ func writeCapture(form *multipart.Writer, q captureRequest, files []*capture.Fil
 	for _, f := range files {
 		h := make(map[string][]string)
 		h["Content-Disposition"] = []string{multipart.FileContentDisposition("file", f.Name)}
+		h[pathHeader] = []string{url.PathEscape(f.Name)}
 		h[modifiedHeader] = []string{f.ModTime.UTC().Format(http.TimeFormat)}
 		part, err := form.CreatePart(h)
 		if err != nil {
@@ -199,7 +204,11 @@ func spool(ctx context.Context, dir string, part *multipart.Part) (*capture.File
 		return nil, nil, err
 	}
 	modified, _ := http.ParseTime(part.Header.Get(modifiedHeader))
-	f, err := capture.NewFile(ctx, part.FileName(), tmp, size, modified)
+	name, err := url.PathUnescape(part.Header.Get(pathHeader))
+	if err != nil || name == "" {
+		name = part.FileName()
+	}
+	f, err := capture.NewFile(ctx, name, tmp, size, modified)
 	if err != nil {
 		tmp.Close()
 		return nil, nil, err
