@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"despatch/internal/capture"
+	"despatch/internal/capture/office"
 	"despatch/internal/eventauth"
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
@@ -38,6 +39,7 @@ type Server struct {
 	Hub      *stream.Hub
 	Media    *media.Service
 	Capture  *capture.Service
+	Office   *office.Service
 	Index    *search.Index
 	Temp     string // folder for files under way
 	HTTP     *httpd.Adapter

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"despatch/internal/capture"
+	"despatch/internal/capture/office"
 	"despatch/internal/disclosure"
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
@@ -39,6 +40,7 @@ type Server struct {
 	Identity *identity.Service
 	Cases    *disclosure.Service
 	Capture  *capture.Service
+	Office   *office.Service
 	Temp     string // where a file lies while it is handed in
 	HTTP     *httpd.Adapter
 	Now      func() time.Time

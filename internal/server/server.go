@@ -21,6 +21,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"despatch/internal/capture"
+	"despatch/internal/capture/office"
 	"despatch/internal/capture/systems"
 	"despatch/internal/clientapi"
 	"despatch/internal/console"
@@ -72,6 +73,7 @@ type Server struct {
 	Rooms    *room.Service
 	Media    *media.Service
 	Capture  *capture.Service
+	Office   *office.Service
 	Index    *search.Index
 	Cases    *disclosure.Service
 	API      *clientapi.Server
@@ -151,7 +153,10 @@ func (s *Server) project(ctx context.Context, tx *sqldb.Tx, entries []recorder.C
 	if err := s.Rooms.Project(ctx, tx, entries); err != nil {
 		return err
 	}
-	return capture.Project(ctx, tx, entries)
+	if err := capture.Project(ctx, tx, entries); err != nil {
+		return err
+	}
+	return office.Project(ctx, tx, entries)
 }
 
 // evidence opens what works on the record: files, captured conversations, search, cases.
@@ -170,6 +175,7 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 	if err != nil {
 		return fmt.Errorf("time zone of the law's days: %w", err)
 	}
+	s.Office = &office.Service{DB: s.DB, Record: s.Rec, Identity: s.Identity, Capture: s.Capture, Zone: zone, Now: s.Now, Log: s.Log}
 	if s.Index, err = search.Open(ctx, search.Options{Record: s.DB, Target: target, Log: s.Log, Zone: zone}); err != nil {
 		return err
 	}
@@ -182,7 +188,7 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 func (s *Server) faces() http.Handler {
 	adapter := &httpd.Adapter{Log: s.Log, Observe: s.Observe, Explain: clientapi.Explain, Writes: httpd.NewLimit(maxWrites)}
 	s.API = &clientapi.Server{Name: s.Name, BaseURL: s.BaseURL, DB: s.DB, Rec: s.Rec, Identity: s.Identity, Rooms: s.Rooms,
-		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Index: s.Index, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log,
+		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Office: s.Office, Index: s.Index, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log,
 		OpenRegistration: s.OpenRegistration, RegistrationSecret: s.RegistrationSecret, Version: s.Program}
 	mux := http.NewServeMux()
 	api := s.API.Handler()
@@ -192,7 +198,7 @@ func (s *Server) faces() http.Handler {
 	mux.Handle("/.well-known/matrix/", api)
 	mux.Handle("/record/", (&publicapi.Server{Rec: s.Rec, DB: s.DB, Key: s.Key, HTTP: adapter}).Handler())
 	s.Console = &console.Server{Name: s.Name, BaseURL: s.BaseURL, HTTPS: s.HTTPS, Proxies: s.Proxies, DB: s.DB, Rec: s.Rec,
-		Key: s.Key, Identity: s.Identity, Cases: s.Cases, Capture: s.Capture, Temp: s.Data, HTTP: adapter, Now: s.Now, Log: s.Log}
+		Key: s.Key, Identity: s.Identity, Cases: s.Cases, Capture: s.Capture, Office: s.Office, Temp: s.Data, HTTP: adapter, Now: s.Now, Log: s.Log}
 	mux.Handle("/console/", s.Console.Handler())
 	mux.Handle("/", webclient.Handler())
 	mux.HandleFunc("GET /health", s.health)
@@ -222,6 +228,7 @@ func (s *Server) start() {
 	s.running.Go(func() { s.Identity.Run(ctx) })
 	s.running.Go(func() { s.Media.Run(ctx) })
 	s.running.Go(func() { s.Index.Run(ctx) })
+	s.running.Go(func() { s.Office.Run(ctx) })
 	s.running.Go(func() {
 		if err := s.Capture.Resume(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("exports that were broken off by a crash could not be filed", "err", err)
