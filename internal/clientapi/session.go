@@ -59,7 +59,7 @@ func (s *Server) capabilities(*http.Request, session, *httpd.None) (*capabilitie
 	return &capabilitiesResponse{map[string]any{
 		"m.room_versions": map[string]any{
 			"default":   s.Rooms.Version,
-			"available": map[matrix.RoomVersion]string{matrix.V10: "stable", matrix.V11: "stable", matrix.V12: "stable"},
+			"available": map[matrix.RoomVersion]string{matrix.V7: "stable", matrix.V8: "stable", matrix.V9: "stable", matrix.V10: "stable", matrix.V11: "stable", matrix.V12: "stable"},
 		},
 		"m.change_password": map[string]bool{"enabled": true},
 		"m.set_displayname": map[string]bool{"enabled": true},

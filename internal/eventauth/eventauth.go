@@ -115,7 +115,7 @@ func allowCreate(ev *matrix.Event) error {
 			return reject(v, 1, "3", "room version %.40s is not recognised", raw)
 		}
 	}
-	if v == matrix.V10 && matrix.Lookup(ev.Content, "creator") == nil {
+	if v.Older() && matrix.Lookup(ev.Content, "creator") == nil {
 		return reject(v, 1, "4", "the content has no creator")
 	}
 	if v.PrivilegedCreators() {

@@ -81,7 +81,12 @@ func (c *change) allowJoin() error {
 	if c.was == "ban" {
 		return c.reject("3.3", "the sender is banned from the room")
 	}
-	switch rule := c.joinRule(); rule {
+	rule := c.joinRule()
+	switch v := c.ev.Version; {
+	case rule == "restricted" && !v.Restricted(), rule == "knock_restricted" && !v.KnockRestricted():
+		return c.reject("3.7", "the room's rule for joining is none of its version")
+	}
+	switch rule {
 	case "public":
 		return nil
 	case "invite", "knock":
@@ -223,7 +228,7 @@ func (c *change) allowBan() error {
 
 func (c *change) allowKnock() error {
 	switch rule := c.joinRule(); {
-	case rule != "knock" && rule != "knock_restricted":
+	case rule != "knock" && (rule != "knock_restricted" || !c.ev.Version.KnockRestricted()):
 		return c.reject("7.1", "the room does not take requests to join")
 	case !c.own():
 		return c.reject("7.2", "only the user can ask to join")

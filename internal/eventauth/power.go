@@ -72,7 +72,7 @@ func privileged(create *matrix.Event) ([]matrix.UserID, error) {
 
 // creator is who made the room: in version 10 that is a property of its own.
 func creator(create *matrix.Event) matrix.UserID {
-	if create.Version == matrix.V10 {
+	if create.Version.Older() {
 		s, _ := matrix.LookupString(create.Content, "creator")
 		return matrix.UserID(s)
 	}

@@ -45,10 +45,10 @@ type Options struct {
 	// Cost is how hard passwords are to guess; the zero value means [DefaultCost].
 	Cost Cost
 
-	DeviceIdle      time.Duration // a device not seen for so long is signed out; 90 days if zero
-	ConsoleIdle     time.Duration // the same for the console; 30 minutes if zero
-	NoLimits    bool // guesses are not counted; for tests
-	AnyPassword bool // passwords are not judged; for tests
+	DeviceIdle  time.Duration // a device not seen for so long is signed out; 90 days if zero
+	ConsoleIdle time.Duration // the same for the console; 30 minutes if zero
+	NoLimits    bool          // guesses are not counted; for tests
+	AnyPassword bool          // passwords are not judged; for tests
 
 	ConsoleLifetime time.Duration // no sign-in to the console lasts longer; 12 hours if zero
 }

@@ -35,7 +35,7 @@ func (e *Event) AppendClient(dst []byte, f ClientFormat) []byte {
 	dst = AppendString(dst, e.ID)
 	dst = append(dst, `,"origin_server_ts":`...)
 	dst = strconv.AppendInt(dst, e.OriginServerTS, 10)
-	if e.Redacts != "" && !(f.Redacted && e.Version == V10) {
+	if e.Redacts != "" && !(f.Redacted && e.Version.Older()) {
 		dst = append(dst, `,"redacts":`...)
 		dst = AppendString(dst, e.Redacts)
 	}
@@ -59,7 +59,7 @@ func (e *Event) appendClientContent(dst []byte, redacted bool) []byte {
 	switch {
 	case redacted:
 		return appendRedactedContent(dst, e.Version, e.Type, e.Content)
-	case e.Redacts != "" && e.Version == V10:
+	case e.Redacts != "" && e.Version.Older():
 		return append(dst, with(e.Content, "redacts", AppendString(nil, e.Redacts))...)
 	}
 	return append(dst, e.Content...)

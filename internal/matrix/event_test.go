@@ -140,7 +140,7 @@ func TestBuildRefuses(t *testing.T) {
 		change func(*Draft)
 		want   error
 	}{
-		"version":            {"9", func(d *Draft) {}, ErrInvalid},
+		"version":            {"6", func(d *Draft) {}, ErrInvalid},
 		"no JSON":            {V11, func(d *Draft) { d.Content = []byte("{") }, ErrNotJSON},
 		"float":              {V11, func(d *Draft) { d.Content = []byte(`{"a":1.5}`) }, ErrBadJSON},
 		"content an array":   {V11, func(d *Draft) { d.Content = []byte("[]") }, ErrBadJSON},
@@ -219,7 +219,7 @@ func TestParseRefuses(t *testing.T) {
 		old, new string
 		want     error
 	}{
-		"version":        {"9", "", "", ErrInvalid},
+		"version":        {"6", "", "", ErrInvalid},
 		"no JSON":        {V11, `"depth":12`, `"depth":`, ErrNotJSON},
 		"float":          {V11, `"depth":12`, `"depth":12.0`, ErrBadJSON},
 		"twice":          {V11, `"depth":12`, `"depth":12,"depth":12`, ErrBadJSON},

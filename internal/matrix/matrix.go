@@ -29,22 +29,37 @@ var (
 	ErrSignature = errors.New("bad signature")
 )
 
-// RoomVersion is the version of a room's rules: "10", "11" or "12". See Room Versions.
+// RoomVersion is the version of a room's rules: "7" to "12". See Room Versions.
 type RoomVersion string
 
 // The room versions this package knows.
 const (
+	V7  RoomVersion = "7"
+	V8  RoomVersion = "8"
+	V9  RoomVersion = "9"
 	V10 RoomVersion = "10"
 	V11 RoomVersion = "11"
 	V12 RoomVersion = "12"
 )
 
 // Known reports whether v is a room version this package knows.
-func (v RoomVersion) Known() bool { return v == V10 || v == V11 || v == V12 }
+func (v RoomVersion) Known() bool { return v.Older() || v == V11 || v == V12 }
+
+// Older reports whether v is a version before 11. They differ from one another in what is kept of a redacted
+// event, in whether a room can be restricted, and in whether it can be both restricted and knocked at. That power
+// levels are integers is asked of all of them here, though the specification asks it from version 10 on only:
+// every event is made by this server.
+func (v RoomVersion) Older() bool { return v == V7 || v == V8 || v == V9 || v == V10 }
+
+// Restricted reports whether a room can be open to the members of others (Room Version 8).
+func (v RoomVersion) Restricted() bool { return v != V7 }
+
+// KnockRestricted reports whether a restricted room can be knocked at (Room Version 10).
+func (v RoomVersion) KnockRestricted() bool { return v != V7 && v != V8 && v != V9 }
 
 // RedactsInContent reports whether a redaction names its target in its content rather than beside it
 // (Room Version 11, "Moving the redacts property").
-func (v RoomVersion) RedactsInContent() bool { return v != V10 }
+func (v RoomVersion) RedactsInContent() bool { return !v.Older() }
 
 // HashedRoomID reports whether a room's id is the reference hash of its create event, which therefore has
 // no room_id and is nobody's auth event (Room Version 12, "Event format").

@@ -3,7 +3,7 @@ package matrix
 import "fmt"
 
 // Redact returns the redacted form of an event in the federation format, as canonical JSON: Room Version 9,
-// "Redactions", for version 10, and Room Version 11, "Redactions", for 11 and 12. Signatures are kept.
+// "Redactions", for version 10 (7 and 8 keep less), and Room Version 11, "Redactions", for 11 and 12. Signatures are kept.
 func Redact(v RoomVersion, json []byte) ([]byte, error) {
 	if !v.Known() {
 		return nil, fmt.Errorf("redact: room version %.20q is not known: %w", v, ErrInvalid)
@@ -56,14 +56,14 @@ func keptWhenRedacted(v RoomVersion, name []byte) bool {
 		"prev_events", "auth_events", "origin_server_ts":
 		return true
 	case "prev_state", "origin", "membership":
-		return v == V10
+		return v.Older()
 	}
 	return false
 }
 
 // appendRedactedContent appends what is left of a canonical content.
 func appendRedactedContent(dst []byte, v RoomVersion, typ string, content []byte) []byte {
-	if typ == TypeCreate && v != V10 && len(content) > 0 && content[0] == '{' {
+	if typ == TypeCreate && !v.Older() && len(content) > 0 && content[0] == '{' {
 		return append(dst, content...)
 	}
 	dst = append(dst, '{')
@@ -96,26 +96,28 @@ func contentKeptWhenRedacted(v RoomVersion, typ string, name []byte) bool {
 	switch typ {
 	case TypeMember:
 		switch string(name) {
-		case "membership", "join_authorised_via_users_server":
+		case "membership":
 			return true
+		case "join_authorised_via_users_server":
+			return v != V7 && v != V8
 		case "third_party_invite":
-			return v != V10
+			return !v.Older()
 		}
 	case TypeCreate:
-		return v != V10 || string(name) == "creator"
+		return !v.Older() || string(name) == "creator"
 	case TypeJoinRules:
-		return string(name) == "join_rule" || string(name) == "allow"
+		return string(name) == "join_rule" || string(name) == "allow" && v.Restricted()
 	case TypePowerLevels:
 		switch string(name) {
 		case "ban", "events", "events_default", "kick", "redact", "state_default", "users", "users_default":
 			return true
 		case "invite":
-			return v != V10
+			return !v.Older()
 		}
 	case TypeHistoryVisibility:
 		return string(name) == "history_visibility"
 	case TypeRedaction:
-		return v != V10 && string(name) == "redacts"
+		return !v.Older() && string(name) == "redacts"
 	}
 	return false
 }

@@ -33,3 +33,26 @@ func TestRedactOddContent(t *testing.T) {
 		}
 	}
 }
+
+// What the older versions keep of an event (Room Versions 7, 8 and 9, "Redactions"), written down from there.
+func TestOlderVersionsKeepLess(t *testing.T) {
+	for _, test := range []struct {
+		version          RoomVersion
+		typ, in, want    string
+		restricted, both bool
+	}{
+		{V7, TypeJoinRules, `{"allow":[],"join_rule":"public"}`, `{"join_rule":"public"}`, false, false},
+		{V8, TypeJoinRules, `{"allow":[],"join_rule":"public"}`, `{"allow":[],"join_rule":"public"}`, true, false},
+		{V8, TypeMember, `{"join_authorised_via_users_server":"@a:b","membership":"join"}`, `{"membership":"join"}`, true, false},
+		{V9, TypeMember, `{"join_authorised_via_users_server":"@a:b","membership":"join"}`, `{"join_authorised_via_users_server":"@a:b","membership":"join"}`, true, false},
+		{V10, TypeCreate, `{"creator":"@a:b","x":1}`, `{"creator":"@a:b"}`, true, true},
+		{V11, TypeCreate, `{"creator":"@a:b","x":1}`, `{"creator":"@a:b","x":1}`, true, true},
+	} {
+		if got := string(appendRedactedContent(nil, test.version, test.typ, []byte(test.in))); got != test.want {
+			t.Errorf("version %s, %s: %s is left, want %s", test.version, test.typ, got, test.want)
+		}
+		if test.version.Restricted() != test.restricted || test.version.KnockRestricted() != test.both {
+			t.Errorf("version %s: restricted %v and with knocking %v, want %v and %v", test.version, test.version.Restricted(), test.version.KnockRestricted(), test.restricted, test.both)
+		}
+	}
+}

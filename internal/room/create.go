@@ -110,7 +110,7 @@ func (s *Service) create(b *recorder.Batch, c Create, creator Profile, invited [
 	}
 	// Room version 11 no longer asks for it, but clients of that time cannot read a create event without it, and
 	// then take the room for one of version 1.
-	if c.Version == matrix.V10 || c.Version == matrix.V11 {
+	if c.Version != matrix.V12 {
 		creation["creator"] = c.Creator
 	}
 	if err := add(matrix.TypeCreate, "", creation); err != nil {
