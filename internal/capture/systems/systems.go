@@ -3,6 +3,7 @@ package systems
 
 import (
 	"despatch/internal/capture"
+	"despatch/internal/capture/sms"
 	"despatch/internal/capture/whatsapp"
 )
 
@@ -10,6 +11,7 @@ import (
 // look for something unmistakable first, and last the one that takes everything.
 func Parsers() []capture.Parser {
 	return []capture.Parser{
+		sms.Parser{},
 		whatsapp.Parser{},
 	}
 }
