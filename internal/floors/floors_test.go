@@ -19,7 +19,7 @@ var house = []struct {
 	floor    string
 	packages []string
 }{
-	{"ground", []string{"matrix", "eventauth", "policy", "record", "record/bundle", "sqldb", "httpd"}},
+	{"ground", []string{"matrix", "eventauth", "policy", "pushrule", "record", "record/bundle", "sqldb", "httpd"}},
 	{"state", []string{"store", "recorder", "media", "stream"}},
 	{"services", []string{"identity", "room", "push", "search", "capture", "capture/sqlfile", "capture/jsonfile", "capture/htmlfile", "capture/tally",
 		"capture/whatsapp", "capture/whatsappdb", "capture/signal", "capture/sms", "capture/imessage", "capture/email", "capture/meta",
