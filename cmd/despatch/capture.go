@@ -20,8 +20,8 @@ import (
 	"golang.org/x/term"
 
 	"despatch/internal/capture"
+	"despatch/internal/capture/folder"
 	"despatch/internal/capture/systems"
-	"despatch/internal/capture/whatsapp"
 )
 
 const captureLong = `
@@ -199,12 +199,9 @@ func (o captureOptions) options() (capture.Options, error) {
 	return opt, nil
 }
 
-// namedFile is a file on disk and what it is called in its submission.
-type namedFile struct{ path, name string }
-
 // groups sorts the named files and folders into submissions.
-func (j *captureJob) groups(ctx context.Context, names []string) ([][]namedFile, error) {
-	var out [][]namedFile
+func (j *captureJob) groups(ctx context.Context, names []string) ([][]folder.File, error) {
+	var out [][]folder.File
 	for _, name := range names {
 		info, err := os.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -214,14 +211,14 @@ func (j *captureJob) groups(ctx context.Context, names []string) ([][]namedFile,
 			return nil, err
 		}
 		if !info.IsDir() {
-			files := []namedFile{{name, filepath.Base(name)}}
+			files := []folder.File{{Path: name, Name: filepath.Base(name)}}
 			if log, err := os.Stat(name + "-wal"); err == nil && log.Mode().IsRegular() { // what a database has not taken in yet
-				files = append(files, namedFile{name + "-wal", filepath.Base(name) + "-wal"})
+				files = append(files, folder.File{Path: name + "-wal", Name: filepath.Base(name) + "-wal"})
 			}
 			out = append(out, files)
 			continue
 		}
-		found, err := folderGroups(ctx, name)
+		found, err := folder.Groups(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -231,107 +228,13 @@ func (j *captureJob) groups(ctx context.Context, names []string) ([][]namedFile,
 		out = append(out, found...)
 	}
 	if j.together {
-		out = [][]namedFile{slices.Concat(out...)}
+		out = [][]folder.File{slices.Concat(out...)}
 	}
 	return out, nil
-}
-
-// folderGroups sorts a folder, and those in it. Hidden files are left out, but for those of a Maildir, whose
-// folders begin with a dot.
-func folderGroups(ctx context.Context, dir string) ([][]namedFile, error) {
-	var paths []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if strings.HasPrefix(d.Name(), ".") && path != dir {
-			if _, err := os.Stat(filepath.Join(path, "cur")); d.IsDir() && err != nil {
-				return filepath.SkipDir
-			} else if !d.IsDir() {
-				return nil
-			}
-		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		rel, err := filepath.Rel(dir, path)
-		paths = append(paths, filepath.ToSlash(rel))
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	groups, err := systems.Group(paths, func(rel string) (bool, error) { return isChat(ctx, filepath.Join(dir, filepath.FromSlash(rel))) })
-	if err != nil {
-		return nil, err
-	}
-	var out [][]namedFile
-	for _, g := range groups {
-		root := commonFolder(g)
-		var files []namedFile
-		for _, rel := range g {
-			files = append(files, namedFile{filepath.Join(dir, filepath.FromSlash(rel)), strings.TrimPrefix(rel, root)})
-		}
-		out = append(out, files)
-	}
-	return out, nil
-}
-
-// commonFolder is the longest folder, with its slash, that all paths stand in.
-func commonFolder(paths []string) string {
-	folder := paths[0][:strings.LastIndexByte(paths[0], '/')+1]
-	for _, p := range paths[1:] {
-		for !strings.HasPrefix(p, folder) {
-			folder = folder[:strings.LastIndexByte(strings.TrimSuffix(folder, "/"), '/')+1]
-		}
-	}
-	return folder
-}
-
-func isChat(ctx context.Context, path string) (bool, error) {
-	files, done, err := openFiles(ctx, []namedFile{{path, filepath.Base(path)}})
-	if err != nil {
-		return false, err
-	}
-	defer done()
-	ok, err := whatsapp.Parser{}.Recognise(ctx, &capture.Source{Files: files})
-	if fault := (*capture.FileError)(nil); errors.As(err, &fault) {
-		err = nil
-	}
-	return ok, err
-}
-
-// openFiles opens files to be read while done has not been called.
-func openFiles(ctx context.Context, named []namedFile) (files []*capture.File, done func(), err error) {
-	var open []*os.File
-	done = func() {
-		for _, f := range open {
-			f.Close()
-		}
-	}
-	for _, n := range named {
-		f, err := os.Open(n.path)
-		if err != nil {
-			done()
-			return nil, nil, err
-		}
-		open = append(open, f)
-		info, err := f.Stat()
-		if err == nil {
-			var c *capture.File
-			c, err = capture.NewFile(ctx, n.name, f, info.Size(), info.ModTime())
-			files = append(files, c)
-		}
-		if err != nil {
-			done()
-			return nil, nil, err
-		}
-	}
-	return files, done, nil
 }
 
 // each handles one submission after the other and returns the gravest outcome.
-func (j *captureJob) each(ctx context.Context, p *program, groups [][]namedFile, handle func(context.Context, *program, []*capture.File) (capture.Status, error)) error {
+func (j *captureJob) each(ctx context.Context, p *program, groups [][]folder.File, handle func(context.Context, *program, []*capture.File) (capture.Status, error)) error {
 	worst := exitStatus(0)
 	for i, paths := range groups {
 		if !j.json {
@@ -340,14 +243,14 @@ func (j *captureJob) each(ctx context.Context, p *program, groups [][]namedFile,
 			}
 			fmt.Fprintln(p.out, describeGroup(paths))
 		}
-		files, done, err := openFiles(ctx, paths)
+		files, done, err := folder.Open(ctx, paths)
 		if err != nil {
 			return err
 		}
 		status, err := handle(ctx, p, files)
 		done()
 		if err != nil {
-			return fmt.Errorf("%s: %w", paths[0].path, err)
+			return fmt.Errorf("%s: %w", paths[0].Path, err)
 		}
 		switch status {
 		case capture.StatusNeedsAnswer:
@@ -362,11 +265,11 @@ func (j *captureJob) each(ctx context.Context, p *program, groups [][]namedFile,
 	return nil
 }
 
-func describeGroup(files []namedFile) string {
+func describeGroup(files []folder.File) string {
 	if len(files) == 1 {
-		return files[0].path
+		return files[0].Path
 	}
-	return fmt.Sprintf("%s and %d files that belong to it", files[0].path, len(files)-1)
+	return fmt.Sprintf("%s and %d files that belong to it", files[0].Path, len(files)-1)
 }
 
 // preview says what a submission would bring.

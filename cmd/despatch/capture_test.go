@@ -165,13 +165,3 @@ func TestCaptureSecretFile(t *testing.T) {
 		t.Error("a file that is not there is taken")
 	}
 }
-
-func TestCommonFolder(t *testing.T) {
-	for _, test := range []struct{ paths, want string }{
-		{"a.txt", ""}, {"x/a.txt", "x/"}, {"x/y/a x/y/b", "x/y/"}, {"x/y/a x/z/b", "x/"}, {"x/y/a x/b", "x/"}, {"ab/c a/c", ""},
-	} {
-		if got := commonFolder(strings.Fields(test.paths)); got != test.want {
-			t.Errorf("common folder of %s is %q, want %q", test.paths, got, test.want)
-		}
-	}
-}

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"despatch/internal/capture"
+	"despatch/internal/capture/folder"
 	"despatch/internal/capture/office"
 	"despatch/internal/capture/systems"
 	"despatch/internal/clientapi"
@@ -60,6 +61,7 @@ type Config struct {
 	RegistrationSecret string // whoever knows it can make accounts; "" for nobody
 	NoLimits           bool   // nobody is made to wait
 	AnyPassword        bool   // weak passwords are taken too
+	DropFolder         string // with a folder for each person; "" for none
 }
 
 // Server is a whole Despatch.
@@ -228,12 +230,23 @@ func (s *Server) start() {
 	s.running.Go(func() { s.Identity.Run(ctx) })
 	s.running.Go(func() { s.Media.Run(ctx) })
 	s.running.Go(func() { s.Index.Run(ctx) })
+	if s.DropFolder != "" {
+		drop := &folder.Drop{Dir: s.DropFolder, Service: s.Capture, Person: s.localpart, Log: s.Log}
+		s.running.Go(func() { drop.Run(ctx) })
+	}
 	s.running.Go(func() { s.Office.Run(ctx) })
 	s.running.Go(func() {
 		if err := s.Capture.Resume(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("exports that were broken off by a crash could not be filed", "err", err)
 		}
 	})
+}
+
+// localpart finds who has a folder's name.
+func (s *Server) localpart(ctx context.Context, name string) (string, error) {
+	user := matrix.UserID("@" + name + ":" + string(s.Name))
+	_, err := s.Identity.Person(ctx, user)
+	return string(user), err
 }
 
 // Handler serves everything that people and programs reach over HTTP.
