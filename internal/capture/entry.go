@@ -140,6 +140,7 @@ type recordedObservation struct {
 	Subject  string      `json:"subject,omitempty"`
 	Body     string      `json:"body"`
 	Text     string      `json:"text,omitempty"`
+	Derived  *Derived    `json:"derived,omitempty"`
 
 	Attachments []Attachment `json:"attachments,omitempty"`
 	ReplyTo     *Ref         `json:"reply_to,omitempty"`

@@ -18,8 +18,9 @@ type Observation struct {
 	To       []Recipient `json:"to,omitempty"`       // who it went to, where the source says
 	Received *Instant    `json:"received,omitempty"` // by the one whose copy this is
 	Subject  string      `json:"subject,omitempty"`
-	Body     string      `json:"body"` // verbatim: every character as it stands in the file
-	Text     string      `json:"text"` // what a person said, without the system's own marks; for reading
+	Body     string      `json:"body"`              // verbatim: every character as it stands in the file
+	Text     string      `json:"text"`              // what a person said, without the system's own marks; for reading
+	Derived  *Derived    `json:"derived,omitempty"` // Text was made from an attachment; nil if it was written as it is
 
 	Attachments []Attachment `json:"attachments"`
 	ReplyTo     *Ref         `json:"reply_to"`
@@ -36,6 +37,16 @@ type Observation struct {
 
 	Quality []Warning `json:"quality"` // doubts about this message
 }
+
+// Derived says by what a text was made from a file. It is for searching: what counts is the file.
+type Derived struct {
+	Engine     string `json:"engine"`              // program and version: "tesseract 5.3.0"
+	Confidence int    `json:"confidence,omitzero"` // in per cent, as the engine itself says; 0 if it does not
+}
+
+// WordsNotRead is the code of the doubt that a picture's words are not known. A [PictureReader] takes
+// it away.
+const WordsNotRead = "picture_words_not_read"
 
 // Doubt adds a doubt about the message.
 func (o *Observation) Doubt(code, detail string) {

@@ -224,10 +224,17 @@ func (s *Service) parsersOf(u Upload) []Parser {
 	return s.Parsers
 }
 
+// lastResort is a parser that takes every file. It is not asked about one of which another parser
+// knows what is wrong: its owner is to be told that.
+type lastResort interface{ LastResort() }
+
 // recognise returns the parser that reads a source. If there is none, run says so, and fault why a
 // file of a kind that is known cannot be read.
 func recognise(ctx context.Context, parsers []Parser, src *Source) (p Parser, run *ParseRun, fault *FileError, err error) {
 	for _, p := range parsers {
+		if _, any := p.(lastResort); any && fault != nil {
+			continue
+		}
 		ok, err := p.Recognise(ctx, src)
 		if ok {
 			return p, nil, nil, nil

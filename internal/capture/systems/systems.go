@@ -4,6 +4,7 @@ package systems
 import (
 	"despatch/internal/capture"
 	"despatch/internal/capture/sms"
+	"despatch/internal/capture/unstructured"
 	"despatch/internal/capture/whatsapp"
 )
 
@@ -13,5 +14,6 @@ func Parsers() []capture.Parser {
 	return []capture.Parser{
 		sms.Parser{},
 		whatsapp.Parser{},
+		unstructured.Parser{}, // takes everything
 	}
 }
