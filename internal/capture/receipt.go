@@ -120,8 +120,14 @@ func (r *ParseRun) Summary(fault string) []string {
 			say("Who: %s.", strings.Join(names, ", "))
 		}
 	}
-	say("How many: %s, %s by %s itself.", count(r.Coverage.Messages, "message", "messages"), count(r.Reconciliation.System, "line", "lines"), r.systemName())
-	if first, last := r.Coverage.First, r.Coverage.Last; first != nil && r.Status != StatusNeedsAnswer {
+	if items := count(r.Coverage.Messages, "message", "messages"); r.Reconciliation.Unit == "files" || r.Reconciliation.Unit == "notes" {
+		say("How many: %s.", items)
+	} else {
+		say("How many: %s, %s by %s itself.", items, count(r.Reconciliation.System, "line", "lines"), r.systemName())
+	}
+	if first, last := r.Coverage.First, r.Coverage.Last; first != nil && first.Raw == "" && first.Precision == "none" {
+		say("When: not known.")
+	} else if first != nil && r.Status != StatusNeedsAnswer {
 		say("When: %s to %s%s.", day(first), day(last), zoneWords(first))
 	}
 	for _, q := range r.Questions {
@@ -141,6 +147,10 @@ func (r *ParseRun) Summary(fault string) []string {
 		skipped := int64(0)
 		for _, s := range n.Skipped {
 			skipped += s.Count
+		}
+		if n.Unit == "files" || n.Unit == "notes" {
+			say("Nothing was lost: %s = %s%s.", count(n.InFile, strings.TrimSuffix(n.Unit, "s"), n.Unit), count(n.Items, "message", "messages"), skippedWords(skipped))
+			return out
 		}
 		say("Nothing was lost: %s = %s + %s + %s continued%s.", count(n.InFile, "line in the file", "lines in the file"),
 			count(n.Items, "message", "messages"), count(n.System, "system line", "system lines"), number(n.Continuation), skippedWords(skipped))
