@@ -155,6 +155,8 @@ type recordedObservation struct {
 	Call     *Call        `json:"call,omitempty"`
 	System   *SystemEvent `json:"system,omitempty"`
 
+	Route []Hop `json:"route,omitempty"`
+
 	Quality []Warning `json:"quality,omitempty"`
 }
 

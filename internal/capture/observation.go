@@ -35,6 +35,8 @@ type Observation struct {
 	Call     *Call        `json:"call,omitempty"`
 	System   *SystemEvent `json:"system,omitempty"`
 
+	Route []Hop `json:"route,omitempty"` // of a mail: the servers it passed through, the last first
+
 	Quality []Warning `json:"quality"` // doubts about this message
 }
 
@@ -47,6 +49,14 @@ type Derived struct {
 // WordsNotRead is the code of the doubt that a picture's words are not known. A [PictureReader] takes
 // it away.
 const WordsNotRead = "picture_words_not_read"
+
+// Hop is a server that a mail passed through, as the server itself wrote it down.
+type Hop struct {
+	From string   `json:"from,omitempty"` // who handed the mail over
+	By   string   `json:"by,omitempty"`   // the server
+	At   *Instant `json:"at,omitempty"`
+	Raw  string   `json:"raw"` // as written
+}
 
 // Doubt adds a doubt about the message.
 func (o *Observation) Doubt(code, detail string) {
