@@ -687,3 +687,52 @@ func (m *matcher) elsewhere() {
 		}
 	}
 }
+
+// summertime returns messages without a partner that would have one if a clock had been put forward or
+// back by an hour: where there is nothing to tell a message by, such as in months of which only the
+// system's lines are left, several together show it.
+func (m *matcher) summertime() []anchor {
+	const hour = 3600_000
+	theirs := map[commonKey][]int{}
+	for j := range m.toB {
+		if s := &m.b.Sightings[j]; m.toB[j] < 0 && s.width() <= 60_000 {
+			k := commonKey{m.classB[j], s.sort()}
+			if len(theirs[k]) < 1000 {
+				theirs[k] = append(theirs[k], j)
+			}
+		}
+	}
+	for _, list := range theirs {
+		slices.SortFunc(list, func(x, y int) int {
+			return cmp.Or(cmp.Compare(m.b.Sightings[x].From, m.b.Sightings[y].From), cmp.Compare(x, y))
+		})
+	}
+	var out []anchor
+	for _, shift := range []int64{-hour, hour} {
+		var found []anchor
+		for i := range m.toA {
+			s := &m.a.Sightings[i]
+			if m.toA[i] >= 0 || s.width() > 60_000 {
+				continue
+			}
+			one, _ := m.clock.offsets(i)
+			from, to := s.From+one+shift-m.clock.Tolerance, s.To+one+shift+m.clock.Tolerance
+			list := theirs[commonKey{m.classA[i], s.sort()}]
+			k, _ := slices.BinarySearchFunc(list, from-60_000, func(j int, t int64) int { return cmp.Compare(m.b.Sightings[j].From, t) })
+			only, n := -1, 0
+			for ; k < len(list) && m.b.Sightings[list[k]].From <= to; k++ {
+				if m.b.Sightings[list[k]].To >= from {
+					only = list[k]
+					n++
+				}
+			}
+			if n == 1 {
+				found = append(found, anchor{a: i, b: only})
+			}
+		}
+		if len(found) >= 5 {
+			out = append(out, found...)
+		}
+	}
+	return out
+}

@@ -245,7 +245,7 @@ func (c *Clock) tolerance(a, b *Copy, list []anchor) int64 {
 		return 2000
 	}
 	slices.Sort(apart)
-	return min(120_000, max(2000, 2*apart[len(apart)*97/100]+1000))
+	return min(120_000, 2*apart[len(apart)*99/100]+2000)
 }
 
 // offsets returns what may have to be added to the time of a copy's message with an index. Between the

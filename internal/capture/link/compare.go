@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -52,7 +53,13 @@ func Compare(a, b *Copy) *Comparison {
 	c.name(a, b, list)
 	m := newMatcher(a, b, c.Clock, c.Names)
 	m.run()
-	if n := c.rename(a, b, m); n { // people who said little are known by what was linked
+	more := m.summertime()
+	if len(more) > 0 {
+		list = append(list, more...)
+		slices.SortFunc(list, func(x, y anchor) int { return cmp.Or(cmp.Compare(x.a, y.a), cmp.Compare(x.b, y.b)) })
+		c.Clock = tell(a, b, list)
+	}
+	if c.rename(a, b, m) || len(more) > 0 { // people who said little are known by what was linked
 		m = newMatcher(a, b, c.Clock, c.Names)
 		m.run()
 	}
