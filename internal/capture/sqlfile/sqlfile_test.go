@@ -406,3 +406,32 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+func TestTables(t *testing.T) {
+	statements := []string{"PRAGMA page_size=1024"}
+	want := map[string]bool{}
+	for i := range 120 {
+		name := fmt.Sprintf("table_%d_%s", i, strings.Repeat("x", i%40))
+		statements = append(statements, fmt.Sprintf("CREATE TABLE %s (id INTEGER PRIMARY KEY, %s TEXT)", name, strings.Repeat("y", 300)), fmt.Sprintf("CREATE VIEW view_%d AS SELECT 1", i))
+		want[name] = true
+	}
+	data, _ := written(t, statements...)
+	got, err := Tables(t.Context(), member(t, "x.db", data), nil)
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("got %d tables, %v, want %d", len(got), err, len(want))
+	}
+	for _, name := range got {
+		if !want[name] {
+			t.Errorf("%q is no table", name)
+		}
+	}
+	data, wal := written(t, "PRAGMA journal_mode=WAL", "CREATE TABLE note (id INTEGER PRIMARY KEY)")
+	if got, err := Tables(t.Context(), member(t, "x.db", data), member(t, "x.db-wal", wal)); err != nil || len(got) != 1 || got[0] != "note" {
+		t.Errorf("of a database whose tables are in its log: %v, %v", got, err)
+	}
+	for n := range 300 {
+		bad := bytes.Clone(data)
+		bad[(n*313)%len(bad)] = byte(n)
+		Tables(t.Context(), member(t, "x.db", bad), nil) // must end
+	}
+}
