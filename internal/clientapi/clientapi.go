@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -53,6 +54,7 @@ type Server struct {
 	Version            string // of the program
 
 	sync     *stream.Syncer
+	exports  *exports
 	uia      interactive
 	nonces   nonces
 	toDevice sync.Map // of toDeviceKey: the place in the side stream up to which messages have been sent
@@ -71,6 +73,7 @@ func (s *Server) caller(r *http.Request) (session, error) {
 
 // Handler returns the API, to be mounted at /_matrix/, /_despatch/ and /.well-known/matrix/.
 func (s *Server) Handler() http.Handler {
+	s.exports = &exports{dir: filepath.Join(s.Temp, "uploads"), now: s.Now}
 	s.sync = &stream.Syncer{Hub: s.Hub, DB: s.DB, Now: s.Now}
 	mux := http.NewServeMux()
 	for _, rt := range s.routes() {

@@ -160,6 +160,21 @@ func (s *Server) routes() []route {
 
 		// Despatch's own, for its messenger
 		signedIn(s, "GET /_despatch/v1/receipt/{roomID}/{eventID}", s.recordReceipt),
-		at("POST /_despatch/v1/capture", httpd.Func(s.HTTP, s.capture, httpd.MaxBody(maxCapture+1<<20))),
+
+		// Despatch's own: what was said elsewhere, and what one owes of it
+		signedIn(s, "POST /_despatch/v1/uploads", s.beginExport),
+		at("PUT /_despatch/v1/uploads/{upload}", httpd.Func(s.HTTP, s.addExport)),
+		signedIn(s, "DELETE /_despatch/v1/uploads/{upload}", s.dropExport),
+		signedIn(s, "POST /_despatch/v1/capture/preview", s.previewCapture),
+		signedIn(s, "POST /_despatch/v1/capture", s.capture, httpd.Write),
+		signedIn(s, "GET /_despatch/v1/capture/{submission}", s.submission),
+		signedIn(s, "POST /_despatch/v1/capture/{submission}/answers", s.answerCapture, httpd.Write),
+		signedIn(s, "POST /_despatch/v1/capture/{submission}/about", s.stateAbout, httpd.Write),
+		signedIn(s, "POST /_despatch/v1/notes", s.note, httpd.Write),
+		signedIn(s, "GET /_despatch/v1/mine", s.mine),
+		signedIn(s, "GET /_despatch/v1/mine/owed", s.owedByMe),
+		signedIn(s, "POST /_despatch/v1/requests/{request}/submissions", s.handIn, httpd.Write),
+		signedIn(s, "POST /_despatch/v1/requests/{request}/nothing", s.declareNothing, httpd.Write),
+		signedIn(s, "POST /_despatch/v1/losses", s.declareLoss, httpd.Write),
 	}
 }
