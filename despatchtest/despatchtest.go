@@ -122,6 +122,9 @@ func (d *Server) User(t testing.TB, name string, roles ...identity.Role) *User {
 	return d.SignIn(t, name)
 }
 
+// As is somebody with an access token of any kind.
+func (d *Server) As(token string) *User { return &User{d: d, Token: token} }
+
 // SignIn signs somebody in on another device.
 func (d *Server) SignIn(t testing.TB, name string) *User {
 	t.Helper()

@@ -62,6 +62,8 @@ func (s *Server) routes() []route {
 		signedIn(s, "POST "+client+"user/{userID}/filter", s.createFilter),
 		signedIn(s, "GET "+client+"user/{userID}/filter/{filterID}", s.filter),
 		signedIn(s, "GET "+client+"sync", s.syncHandler),
+		signedIn(s, "POST /_matrix/client/unstable/org.matrix.simplified_msc3575/sync", s.slidingSync),
+		signedIn(s, "POST /_matrix/client/v4/sync", s.slidingSyncV4),
 
 		// Getting events for a room
 		signedIn(s, "GET "+rooms+"event/{eventID}", s.event),

@@ -46,7 +46,7 @@ func (s *Server) versions(*http.Request, *httpd.None) (*versionsResponse, error)
 	return &versionsResponse{
 		Versions: []string{"r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10",
 			"v1.11", "v1.12"},
-		UnstableFeatures: map[string]bool{"org.despatch.record": true},
+		UnstableFeatures: map[string]bool{"org.despatch.record": true, "org.matrix.simplified_msc3575": true},
 	}, nil
 }
 

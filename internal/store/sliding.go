@@ -72,3 +72,18 @@ func AccountDataOfType(ctx context.Context, q sqldb.Queryer, user matrix.UserID,
 		return err
 	})
 }
+
+// ToDeviceNumbered calls fn for the messages to a device with from < id <= to, in order, at most limit.
+func ToDeviceNumbered(ctx context.Context, q sqldb.Queryer, user matrix.UserID, device string, from, to int64, limit int, fn func(id int64, content []byte)) error {
+	r, err := q.Query(ctx, `SELECT id, content FROM to_device
+		WHERE user_id = $1 AND device = $2 AND id > $3 AND id <= $4 ORDER BY id LIMIT $5`, user, device, from, to, limit)
+	return rows(r, err, func(r *sql.Rows) error {
+		var id int64
+		var content []byte
+		if err := r.Scan(&id, &content); err != nil {
+			return err
+		}
+		fn(id, content)
+		return nil
+	})
+}

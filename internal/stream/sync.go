@@ -39,6 +39,7 @@ func ParseToken(s string) (Token, error) {
 		if !ok {
 			return t, ErrToken
 		}
+		side, _, _ = strings.Cut(side, "~") // what follows is of sliding sync
 		t.Pos, err = strconv.ParseInt(pos, 10, 64)
 		if err == nil {
 			t.Side, err = strconv.ParseInt(side, 10, 64)
@@ -76,6 +77,8 @@ type Syncer struct {
 	Hub *Hub
 	DB  *sqldb.DB
 	Now func() time.Time
+
+	conns conns // of sliding sync
 }
 
 // Response is the answer to a request. It encodes itself.
