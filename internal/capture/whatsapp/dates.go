@@ -98,14 +98,20 @@ func weigh(stamps []packed, sh shape, latest int64, named map[int]int64) []evide
 			if latest != 0 && m/1440 > latest {
 				e.future++
 			}
-			if day, is := named[i]; is && near(m/1440, day) {
-				e.named++
-			}
 		}
 		list[k] = e
 	}
 	list[0].over12 = only1(times[0], times[1])
 	list[1].over12 = only1(times[1], times[0])
+	for i, day := range named {
+		// A date that agrees with the name in either order tells nothing.
+		switch a, b := agrees(times[0][i], day), agrees(times[1][i], day); {
+		case a && !b:
+			list[0].named++
+		case b && !a:
+			list[1].named++
+		}
+	}
 	return list
 }
 
@@ -124,7 +130,11 @@ func only1(these, those []int64) (n int64) {
 	return n
 }
 
-func near(a, b int64) bool { return a-b <= 1 && b-a <= 1 }
+// agrees says whether a time is on the day that a media name tells, or on the day before or after.
+func agrees(minute, day int64) bool {
+	d := minute/1440 - day
+	return minute >= 0 && d >= -1 && d <= 1
+}
 
 // sameDates says whether two orders read every date the same, as where only 01/01 and 02/02 occur.
 func sameDates(stamps []packed, sh shape, a, b order) bool {

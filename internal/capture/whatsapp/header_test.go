@@ -110,6 +110,8 @@ func TestDateOrder(t *testing.T) {
 		{"steps back, month first", lines("02/01/21", "02/12/21", "03/01/21", "03/12/21", "04/01/21"), "mdy", "backward_steps"},
 		{"the same either way", lines("03/03/21", "04/04/21", "05/05/21"), "dmy", "orders_agree"},
 		{"media name", "03/04/21, 10:00 - Ann: IMG-20210304-WA0000.jpg (file attached)\n", "mdy", "media_names"},
+		{"media names that agree either way beside one that does not", "02/03/21, 10:00 - Ann: IMG-20210302-WA0000.jpg (file attached)\n03/03/21, 10:00 - Ann: IMG-20210303-WA0000.jpg (file attached)\n" +
+			"03/03/21, 10:01 - Ann: IMG-20210303-WA0001.jpg (file attached)\n", "dmy", "media_names"},
 		{"media name of an iPhone", "[03/04/21, 10:00:00] Ann: \u200e<attached: 00000001-PHOTO-2021-04-03-10-00-00.jpg>\n", "dmy", "media_names"},
 
 		{"nothing tells", lines("03/04/21", "04/04/21", "05/04/21"), "", ""},
