@@ -27,6 +27,8 @@ type filing struct {
 	person   string
 	progress func(int64)
 
+	pictures *pictures
+
 	chats map[string]*filedChat // by conversation
 	order []*filedChat
 	batch []recorder.Entry
@@ -64,6 +66,9 @@ func (f *filing) add(o *Observation) error {
 	}
 	if chat.existing[[32]byte(ref)] {
 		return nil
+	}
+	if err := f.pictures.read(f.ctx, o); err != nil {
+		return fmt.Errorf("read the picture of %s: %w", o.ID, err)
 	}
 	for i := range o.Attachments {
 		if err := f.keep(chat, &o.Attachments[i]); err != nil {

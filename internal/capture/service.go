@@ -30,6 +30,8 @@ type Service struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 
+	Pictures PictureReader // reads the words in pictures; may be nil
+
 	mu   sync.Mutex
 	busy map[[32]byte]chan struct{} // files being filed; guarded by mu, closed when done
 }
@@ -193,6 +195,7 @@ func (s *Service) file(ctx context.Context, id string, u Upload) (*Receipt, erro
 		return nil, err
 	}
 	f := newFiling(ctx, s, u.Person, u.Progress)
+	f.pictures = &pictures{reader: s.Pictures, files: u.Files, until: s.Now().Add(pictureTime), now: s.Now}
 	if parser != nil {
 		run, err = parser.Parse(ctx, src, u.Options, f.add)
 		if f := (*FileError)(nil); errors.As(err, &f) {

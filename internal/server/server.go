@@ -23,6 +23,7 @@ import (
 	"despatch/internal/capture"
 	"despatch/internal/capture/folder"
 	"despatch/internal/capture/office"
+	"despatch/internal/capture/ocr"
 	"despatch/internal/capture/systems"
 	"despatch/internal/clientapi"
 	"despatch/internal/console"
@@ -168,6 +169,11 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 		return err
 	}
 	s.Capture = &capture.Service{DB: s.DB, Record: s.Rec, Media: s.Media, Parsers: systems.Parsers(), Now: s.Now, Log: s.Log}
+	if t, err := ocr.Find(ctx); err == nil {
+		s.Capture.Pictures = t
+	} else {
+		s.Log.InfoContext(ctx, "words in pictures cannot be searched: tesseract is not installed", "err", err)
+	}
 	target := s.Database
 	if !strings.HasPrefix(target, "postgres") {
 		target = filepath.Join(s.Data, "search.db")
