@@ -462,8 +462,12 @@ func (j *Reader) word() (string, error) {
 		if j.atEnd() {
 			return s, j.fault()
 		}
-		rest, err := j.bare()
-		return s + rest, err
+		if c := j.peek(); c <= ' ' && c != '\n' && c != '\r' {
+			rest, err := j.bare()
+			return s + rest, err
+		}
+		j.repair(BareWord)
+		return string(bytes.ToValidUTF8([]byte(s), []byte("\uFFFD"))), nil
 	}
 	return j.bare()
 }
@@ -477,7 +481,7 @@ func (j *Reader) bare() (string, error) {
 		}
 		j.pos++
 	}
-	if j.atEnd() {
+	if j.atEnd() || len(b) == 0 {
 		return "", j.fault()
 	}
 	j.repair(BareWord)

@@ -125,6 +125,7 @@ func TestFaults(t *testing.T) {
 		{`{"a": "b`, "cut short"},
 		{`{"a" 1}`, "damaged at line 1, byte 5"},
 		{`[1}`, "damaged"},
+		{`:`, "damaged"},
 		{deep, "nested too deeply"},
 		{"[" + strings.Repeat("1,", 300_000) + "1]", "a record of more than 200000 values"},
 		{`["` + strings.Repeat("x", 5<<20) + `"]`, "more than 4 MB"},

@@ -3,6 +3,7 @@ package systems
 
 import (
 	"despatch/internal/capture"
+	"despatch/internal/capture/meta"
 	"despatch/internal/capture/sms"
 	"despatch/internal/capture/unstructured"
 	"despatch/internal/capture/whatsapp"
@@ -13,6 +14,7 @@ import (
 func Parsers() []capture.Parser {
 	return []capture.Parser{
 		sms.Parser{},
+		meta.Parser{},
 		whatsapp.Parser{},
 		unstructured.Parser{}, // takes everything
 	}

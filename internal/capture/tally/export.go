@@ -156,7 +156,7 @@ func (x *Export) Find(uri string, chat *capture.Member) *capture.Member {
 }
 
 // Chat marks a member as one that messages are read from.
-func (x *Export) Chat(m *capture.Member) { x.chats[m] = true; delete(x.aside, m) }
+func (x *Export) Chat(m *capture.Member) { x.chats[m] = true }
 
 // Named marks a member as one that belongs to a message or a conversation.
 func (x *Export) Named(m *capture.Member) { x.named[m] = true }
@@ -218,11 +218,12 @@ func (x *Export) account() *capture.Members {
 	}
 	for _, m := range x.Members {
 		switch {
+		case x.aside[m]: // counted with its reason
 		case x.chats[m]:
 			r.Chats++
-		case x.named[m] && !x.aside[m]:
+		case x.named[m]:
 			r.Named++
-		case !x.aside[m]:
+		default:
 			r.Unnamed++
 		}
 	}

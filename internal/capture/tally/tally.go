@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path"
 	"sort"
@@ -47,6 +48,9 @@ func New(ctx context.Context, p capture.Parser, system, unit string, filtered []
 func (b *Book) Close(err error) (*capture.ParseRun, error) {
 	for _, c := range b.chats {
 		c.close()
+	}
+	if f := (*capture.FileError)(nil); errors.As(err, &f) && b.Run.Coverage.Bytes > 0 {
+		b.Skip("damaged", f.Reason) // what cannot be read counts as one more record
 	}
 	if b.Export != nil {
 		b.Run.Coverage.Members = b.Export.account()
