@@ -204,8 +204,8 @@ func (s *Syncer) kinds(ctx context.Context, rooms []slidingRoom) error {
 // client that did not know it.
 func (s *Syncer) removed(ctx context.Context, r *slidingRoom, who matrix.UserID) (bool, error) {
 	if r.member.state == "ban" {
-		was, err := wasJoined(ctx, s.DB.Reader(), r.info.Scope, who, r.member.pos)
-		return was >= 0, err
+		was, err := s.everJoined(ctx, r.info.Scope, who, r.member.pos)
+		return was, err
 	}
 	if r.member.by == departureUnknown {
 		row, err := store.StateEvent(ctx, s.DB.Reader(), r.info.Scope, matrix.TypeMember, string(who), r.member.pos+1)
@@ -221,6 +221,22 @@ func (s *Syncer) removed(ctx context.Context, r *slidingRoom, who matrix.UserID)
 	if r.member.by != departureOthers {
 		return false, nil
 	}
-	was, err := wasJoined(ctx, s.DB.Reader(), r.info.Scope, who, r.member.pos)
-	return was >= 0, err
+	was, err := s.everJoined(ctx, r.info.Scope, who, r.member.pos)
+	return was, err
+}
+
+// everJoined reports whether somebody was in a room at some time before a position.
+func (s *Syncer) everJoined(ctx context.Context, scope int64, who matrix.UserID, before int64) (bool, error) {
+	for {
+		row, err := store.StateEvent(ctx, s.DB.Reader(), scope, matrix.TypeMember, string(who), before)
+		if err == store.ErrNotFound {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+		if m, _ := matrix.LookupString(row.Body, "content", "membership"); m == "join" {
+			return true, nil
+		}
+		before = row.Pos
+	}
 }
