@@ -11,7 +11,7 @@ type Relation string
 
 const (
 	SameChat    Relation = "same"     // two people's copies of one conversation
-	ReExport    Relation = "reexport" // the same person's copy, made again
+	MadeAgain   Relation = "reexport" // the same person's copy, made again
 	SameMails   Relation = "messages" // two mailboxes that have messages in common
 	PerhapsSame Relation = "possible" // a person must say
 	Different   Relation = "different"
@@ -140,7 +140,7 @@ func (c *Comparison) relate(a, b *Copy, m *matcher) {
 	case enough && fits && named && share >= 0.5:
 		c.Relation = SameChat
 		if again(a, b, c) {
-			c.Relation = ReExport
+			c.Relation = MadeAgain
 		}
 	case c.Anchors >= 1 && len(c.Links) >= 3 && share >= 0.25 && fits:
 		c.Relation = PerhapsSame

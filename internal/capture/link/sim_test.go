@@ -379,7 +379,7 @@ func TestSimulated(t *testing.T) {
 						c := count(a, b, r)
 						total.add(c)
 						t.Logf("%s, seed %d, %s, copies %d and %d: %s; %s", s.name, seed, kind, y, x, r.Relation, c)
-						if r.Relation != link.SameChat && r.Relation != link.ReExport {
+						if r.Relation != link.SameChat && r.Relation != link.MadeAgain {
 							t.Errorf("%s, %s: %s %v", s.name, kind, r.Relation, r.Reasons)
 						}
 						if c.recall() < 0.995 {
