@@ -11,7 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -354,6 +354,39 @@ func Fuzz(t *testing.T, p capture.Parser, name string, data []byte) {
 	}
 }
 
+// Mutate does to the texts what damage does, n times the same on every run: bytes change, pieces go
+// missing, ends are cut off. Each result is treated as [Fuzz] does, and may take no more than a moment.
+func Mutate(t *testing.T, p capture.Parser, n int, files ...Entry) {
+	t.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	for range n {
+		for _, f := range files {
+			b := []byte(f.Data)
+			for range 1 + random.IntN(4) {
+				if len(b) < 2 {
+					break
+				}
+				at := random.IntN(len(b))
+				switch random.IntN(5) {
+				case 0:
+					b[at] = byte(random.IntN(256))
+				case 1:
+					b[at] = "\"{}[]:,\\<>&0\n "[random.IntN(14)]
+				case 2:
+					b = append(b[:at:at], b[min(len(b), at+random.IntN(30)):]...)
+				case 3:
+					b = append(b[:at:at], b[max(0, at-random.IntN(40)):]...)
+				case 4:
+					b = b[:max(1, at)]
+				}
+			}
+			if Fuzz(t, p, f.Name, b); t.Failed() {
+				t.Fatalf("made from %s: %q", f.Name, b)
+			}
+		}
+	}
+}
+
 // Repeat is an endless JSON array that is longer than memory: head, then n times what item returns,
 // then tail.
 func Repeat(t testing.TB, name, head string, n int, sep string, item func(i int) string, tail string) *capture.File {
@@ -368,14 +401,4 @@ func Repeat(t testing.TB, name, head string, n int, sep string, item func(i int)
 	}
 	b.WriteString(tail)
 	return File(t, name, b.Bytes())
-}
-
-// Samples calls fn for every file below a folder.
-func Samples(t testing.TB, dir string) []string {
-	t.Helper()
-	list, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -28,6 +29,7 @@ type Block struct {
 	Start, End int64
 	Line       int64 // the first, from 1
 	Lines      int64
+	Lossy      bool // bytes are not UTF-8 and are shown as U+FFFD
 }
 
 // Blocks calls each for every element to which sort gives a name, with what is in it. Blocks in blocks
@@ -100,7 +102,7 @@ func Blocks(r io.Reader, label string, limits capture.Limits, sort func(t *html.
 			if open--; open > 0 {
 				continue
 			}
-			b.Raw, b.End, b.Lines = raw, at, line-b.Line+1
+			b.Raw, b.End, b.Lines, b.Lossy = raw, at, line-b.Line+1, !utf8.Valid(raw)
 			node, err := Fragment(raw)
 			if err != nil {
 				return at, err
@@ -123,7 +125,7 @@ var void = map[string]bool{"area": true, "base": true, "br": true, "col": true, 
 // Fragment parses a piece of HTML. What it returns holds the piece's elements.
 func Fragment(raw []byte) (*html.Node, error) {
 	root := &html.Node{Type: html.ElementNode, Data: "div", DataAtom: atom.Div}
-	list, err := html.ParseFragment(bytes.NewReader(raw), root)
+	list, err := html.ParseFragment(bytes.NewReader(bytes.ToValidUTF8(raw, []byte("\uFFFD"))), root)
 	if err != nil {
 		return nil, fmt.Errorf("parse HTML: %w", err)
 	}
@@ -334,5 +336,12 @@ func (w *writer) node(n *html.Node, pre bool) {
 	switch n.Data {
 	case "p", "div", "blockquote", "tr", "ul", "ol", "table", "li", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "codeblock":
 		w.line()
+	}
+}
+
+// Doubt says on a message read from the block that some of its bytes are no text.
+func (b *Block) Doubt(o *capture.Observation) {
+	if b.Lossy {
+		o.Doubt("not_text", "Some bytes are no text in the file's encoding. They are shown as \uFFFD; the file itself is kept.")
 	}
 }

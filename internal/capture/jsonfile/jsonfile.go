@@ -464,7 +464,7 @@ func (j *Reader) word() (string, error) {
 		}
 		if c := j.peek(); c <= ' ' && c != '\n' && c != '\r' {
 			rest, err := j.bare()
-			return s + rest, err
+			return string(bytes.ToValidUTF8([]byte(s), []byte("\uFFFD"))) + rest, err
 		}
 		j.repair(BareWord)
 		return string(bytes.ToValidUTF8([]byte(s), []byte("\uFFFD"))), nil

@@ -111,6 +111,7 @@ func (c *chatPart) readHTML(in *tally.Input) (int64, error) {
 		}
 		o := tally.Observation(c.part.member, b.Raw, b.Start, b.End, b.Line, b.Lines, 0)
 		o.Chat = c.thread.id
+		b.Doubt(o)
 		o.Sender = tally.Name(htmlfile.Text(htmlfile.Find(b.Node, htmlfile.Class(className))))
 		var ok bool
 		if o.Sent, ok = tally.When(htmlfile.Text(when), c.opt.Zone, c.opt.DateOrder); !ok {

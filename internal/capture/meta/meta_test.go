@@ -218,6 +218,10 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+func TestDamage(t *testing.T) {
+	capturetest.Mutate(t, Parser{}, 1000, capturetest.Entry{Name: "message_1.json", Data: newest}, capturetest.Entry{Name: "x.json", Data: e2ee}, capturetest.Entry{Name: "message_1.html", Data: page})
+}
+
 func long(t testing.TB, n int) *capture.File {
 	return capturetest.Repeat(t, "message_1.json", `{"participants":[{"name":"A"},{"name":"B"}],"messages":[`, n, ",\n", func(i int) string {
 		return fmt.Sprintf(`{"sender_name":"A","timestamp_ms":%d,"content":"message number %d says caf\u00c3\u00a9 on an ordinary working day","is_geoblocked_for_viewer":false}`, 1600000000000-int64(i), i)
