@@ -217,10 +217,14 @@ func conversationID(o *Observation) string {
 type filed struct {
 	item  store.CapturedItem
 	files []store.CapturedFile
+	of    *Observation
 }
 
+// Observation is the message, for those who project something of it too.
+func (f *filed) Observation() *Observation { return f.of }
+
 func filedOf(o *Observation) (*filed, error) {
-	f := &filed{item: store.CapturedItem{Ordinal: o.Ordinal, SentMin: o.Sent.Min, SentMax: o.Sent.Max, Sender: o.Sender, Kind: string(o.Kind)}}
+	f := &filed{of: o, item: store.CapturedItem{Ordinal: o.Ordinal, SentMin: o.Sent.Min, SentMax: o.Sent.Max, Sender: o.Sender, Kind: string(o.Kind)}}
 	for _, a := range o.Attachments {
 		if a.Presence != Present {
 			continue

@@ -31,6 +31,7 @@ type Service struct {
 	Log     *slog.Logger
 
 	Pictures PictureReader // reads the words in pictures; may be nil
+	Filed    func()        // told when a submission has been read to its end; must not block; may be nil
 
 	mu   sync.Mutex
 	busy map[[32]byte]chan struct{} // files being filed; guarded by mu, closed when done
@@ -214,6 +215,9 @@ func (s *Service) file(ctx context.Context, id string, u Upload) (*Receipt, erro
 	}
 	if err := s.recordRun(ctx, &e); err != nil {
 		return nil, fmt.Errorf("file submission %s: %w", id, err)
+	}
+	if s.Filed != nil {
+		s.Filed()
 	}
 	s.Log.InfoContext(ctx, "submission filed", "submission", id, "status", run.Status, "messages", run.Coverage.Messages, "new", f.filed)
 	return s.Receipt(ctx, id)

@@ -246,6 +246,41 @@ func SetObservationPair(ctx context.Context, tx *sqldb.Tx, p ObservationPair) er
 	return nil
 }
 
+// InsertObservationPairs stores new pairs.
+func InsertObservationPairs(ctx context.Context, tx *sqldb.Tx, pairs []ObservationPair) error {
+	if tx.Dialect() != sqldb.Postgres {
+		for _, p := range pairs {
+			if err := SetObservationPair(ctx, tx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	n := len(pairs)
+	if n == 0 {
+		return nil
+	}
+	a, b, score, cut, entry := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	rule, found, said, state := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, p := range pairs {
+		a[i], b[i], score[i], cut[i], entry[i] = p.A, p.B, p.Score, bit(p.Cut), p.Entry
+		rule[i], found[i], said[i], state[i] = p.Rule, p.Found, p.Said, p.State
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO link_pair (a, b, rule, score, found, said, cut, state, entry)
+		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::bigint[])`,
+		a, b, rule, score, found, said, cut, state, entry)
+	if err != nil {
+		return fmt.Errorf("store %d links: %w", n, err)
+	}
+	return nil
+}
+
+// ObservationPairsFrom returns what is stated about pairs whose first observation is one of some.
+func ObservationPairsFrom(ctx context.Context, q sqldb.Queryer, positions []int64) ([]ObservationPair, error) {
+	return observationPairs(q.Query(ctx, `SELECT `+observationPairColumns+` FROM link_pair WHERE `+among(q, "a"), list(q, positions)))
+}
+
 // ObservationPairOf returns what is stated about two observations, or [ErrNotFound]; a < b.
 func ObservationPairOf(ctx context.Context, q sqldb.Queryer, a, b int64) (ObservationPair, error) {
 	list, err := observationPairs(q.Query(ctx, `SELECT `+observationPairColumns+` FROM link_pair WHERE a = $1 AND b = $2`, a, b))
@@ -301,10 +336,12 @@ func ObservationsOf(ctx context.Context, q sqldb.Queryer, root int64) ([]int64, 
 		if err != nil || len(list) > 0 {
 			return list, err
 		}
-		var next int64
-		err = notFound(q.QueryRow(ctx, `SELECT new FROM link_alias WHERE old = $1`, root).Scan(&next))
-		if err == ErrNotFound {
-			return []int64{root}, nil
+		next, err := MessageOf(ctx, q, root)
+		if err == nil && next == root {
+			err = notFound(q.QueryRow(ctx, `SELECT new FROM link_alias WHERE old = $1`, root).Scan(&next))
+			if err == ErrNotFound {
+				return []int64{root}, nil
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -348,6 +385,28 @@ func MessagesIn(ctx context.Context, q sqldb.Queryer, scope int64, fn func(pos, 
 // SetMessage stores that an observation is of the message named after root.
 func SetMessage(ctx context.Context, tx *sqldb.Tx, pos, root int64) error {
 	_, err := tx.Exec(ctx, `INSERT INTO link_message (pos, root) VALUES ($1, $2) ON CONFLICT (pos) DO UPDATE SET root = excluded.root`, pos, root)
+	return err
+}
+
+// SetMessages stores for each of some observations the position that names its message.
+func SetMessages(ctx context.Context, tx *sqldb.Tx, positions, roots []int64) error {
+	if tx.Dialect() == sqldb.Postgres && len(positions) > 0 {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO link_message (pos, root) SELECT * FROM unnest($1::bigint[], $2::bigint[])
+			ON CONFLICT (pos) DO UPDATE SET root = excluded.root`, positions, roots)
+		return err
+	}
+	for i, pos := range positions {
+		if err := SetMessage(ctx, tx, pos, roots[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RenameMessage stores that all observations of a message are of another.
+func RenameMessage(ctx context.Context, tx *sqldb.Tx, old, root int64) error {
+	_, err := tx.Exec(ctx, `UPDATE link_message SET root = $1 WHERE root = $2`, root, old)
 	return err
 }
 
