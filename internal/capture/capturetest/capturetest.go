@@ -310,7 +310,7 @@ func Same(t testing.TB, r *Run, want string) {
 	for i := range max(len(got), len(expect)) {
 		g, w := "(none)", "(none)"
 		if i < len(got) {
-			g = got[i]
+			g = strings.TrimSpace(got[i])
 		}
 		if i < len(expect) {
 			w = strings.TrimSpace(expect[i])

@@ -5,6 +5,7 @@ import (
 	"despatch/internal/capture"
 	"despatch/internal/capture/meta"
 	"despatch/internal/capture/sms"
+	"despatch/internal/capture/telegram"
 	"despatch/internal/capture/unstructured"
 	"despatch/internal/capture/whatsapp"
 )
@@ -15,6 +16,7 @@ func Parsers() []capture.Parser {
 	return []capture.Parser{
 		sms.Parser{},
 		meta.Parser{},
+		telegram.Parser{},
 		whatsapp.Parser{},
 		unstructured.Parser{}, // takes everything
 	}

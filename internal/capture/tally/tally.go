@@ -366,3 +366,16 @@ func Class(mediaType, name string) string {
 	}
 	return "document"
 }
+
+// Other returns the one participant besides the one of a name, in a conversation of two; else nobody.
+func (c *Chat) Other(name string) string {
+	if len(c.people) != 2 || c.people[name] == nil {
+		return ""
+	}
+	for other := range c.people {
+		if other != name {
+			return other
+		}
+	}
+	return ""
+}
