@@ -6,6 +6,7 @@ import (
 	"despatch/internal/capture/meta"
 	"despatch/internal/capture/sms"
 	"despatch/internal/capture/telegram"
+	"despatch/internal/capture/tox"
 	"despatch/internal/capture/unstructured"
 	"despatch/internal/capture/whatsapp"
 )
@@ -17,6 +18,7 @@ func Parsers() []capture.Parser {
 		sms.Parser{},
 		meta.Parser{},
 		telegram.Parser{},
+		tox.Parser{},
 		whatsapp.Parser{},
 		unstructured.Parser{}, // takes everything
 	}
