@@ -3,6 +3,7 @@ package systems
 
 import (
 	"despatch/internal/capture"
+	"despatch/internal/capture/email"
 	"despatch/internal/capture/meta"
 	"despatch/internal/capture/sms"
 	"despatch/internal/capture/telegram"
@@ -20,6 +21,7 @@ func Parsers() []capture.Parser {
 		telegram.Parser{},
 		tox.Parser{},
 		whatsapp.Parser{},
+		email.Parser{},
 		unstructured.Parser{}, // takes everything
 	}
 }
