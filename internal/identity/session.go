@@ -38,6 +38,7 @@ type Session struct {
 	User    matrix.UserID
 	Device  string // device ID; empty for the console
 	Created int64
+	Via     string // the application service that makes the request in the person's name, or ""
 
 	roles   atomic.Uint32
 	id      tokenHash

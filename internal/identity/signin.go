@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -27,6 +28,8 @@ type SignIn struct {
 
 	// Console asks for a session of the console, with a cookie, instead of a device's.
 	Console bool
+
+	with string // how, if not with a password
 }
 
 // SignedIn is a successful attempt.
@@ -169,7 +172,7 @@ func (s *Service) begin(ctx context.Context, user matrix.UserID, in SignIn, hash
 		if err := s.replace(b, row, in); err != nil {
 			return err
 		}
-		return put(b, record.KindSession, change{Type: "session.began", Person: p.ID, By: p.ID, Device: in.Device, With: "password"})
+		return put(b, record.KindSession, change{Type: "session.began", Person: p.ID, By: p.ID, Device: in.Device, With: cmp.Or(in.with, "password")})
 	})
 	if err != nil {
 		return nil, err

@@ -37,7 +37,15 @@ type Draft struct {
 	Depth          int64
 	OriginServerTS int64
 	Salt           [SaltSize]byte // random
+	Source         []byte         // canonical JSON: what brought the event in, or nil
 }
+
+// sourceField says, in an event that something else brought in, what that was. It is covered by the content
+// hash, goes when the event is redacted, and is not shown to clients.
+const sourceField = "org.despatch.source"
+
+// Source is what brought the event in, as a JSON object, or nil if its sender sent it here.
+func (e *Event) Source() []byte { return Lookup(e.JSON, sourceField) }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
@@ -125,7 +133,7 @@ func (d *Draft) check(v RoomVersion) error {
 
 // sizeAround is how many bytes there will be beside the content, give or take a few for escapes.
 func (d *Draft) sizeAround() int {
-	n := 330 + len(d.RoomID) + len(d.Sender) + len(d.Type) + (len(d.PrevEvents)+len(d.AuthEvents))*(hashSize+len(`"$",`))
+	n := 360 + len(d.Source) + len(d.RoomID) + len(d.Sender) + len(d.Type) + (len(d.PrevEvents)+len(d.AuthEvents))*(hashSize+len(`"$",`))
 	if d.StateKey != nil {
 		n += len(*d.StateKey)
 	}
@@ -158,6 +166,10 @@ func (d *Draft) appendTail(dst []byte, v RoomVersion, whole bool) []byte {
 		dst = append(dst, `,"`+saltField+`":"`...)
 		dst = base64.RawURLEncoding.AppendEncode(dst, d.Salt[:])
 		dst = append(dst, '"')
+		if d.Source != nil {
+			dst = append(dst, `,"`+sourceField+`":`...)
+			dst = append(dst, d.Source...)
+		}
 	}
 	dst = append(dst, `,"origin_server_ts":`...)
 	dst = strconv.AppendInt(dst, d.OriginServerTS, 10)

@@ -33,6 +33,8 @@ type Create struct {
 	Powers       jsontext.Value // overrides of the power levels
 	Timer        int64          // of disappearing messages, in milliseconds
 	Marking      string         // "" leaves the conversation unmarked, which is OFFICIAL
+
+	via string // the bridge that makes it, or ""
 }
 
 // State is a state event to begin with.
@@ -48,6 +50,7 @@ const (
 
 // Create makes a room with everything in it that the request says, or nothing.
 func (s *Service) Create(ctx context.Context, c Create) (matrix.RoomID, error) {
+	c.via = viaOf(ctx)
 	if c.Version == "" {
 		c.Version = s.Version
 	}
@@ -95,7 +98,7 @@ func (s *Service) create(b *recorder.Batch, c Create, creator Profile, invited [
 				return fmt.Errorf("%s: %w", typ, err)
 			}
 		}
-		_, err := s.append(b, lv, Draft{Sender: c.Creator, Room: lv.id, Type: typ, StateKey: &key, Content: raw, Device: c.Device}, 0)
+		_, err := s.append(b, lv, Draft{Sender: c.Creator, Room: lv.id, Type: typ, StateKey: &key, Content: raw, Device: c.Device, Via: c.via}, 0)
 		var same *unchanged
 		if errors.As(err, &same) {
 			return nil
@@ -302,7 +305,7 @@ func (s *Service) SetMembership(ctx context.Context, c Change) (Sent, error) {
 		}
 		key := string(c.Target)
 		ev, err := s.append(b, lv, Draft{Sender: c.Sender, Room: lv.id, Type: matrix.TypeMember, StateKey: &key,
-			Content: memberContent(c.Membership, profile, extra), Device: c.Device}, 0)
+			Content: memberContent(c.Membership, profile, extra), Device: c.Device, Via: viaOf(ctx)}, 0)
 		if err != nil {
 			return err
 		}
@@ -351,7 +354,7 @@ func (s *Service) Rename(ctx context.Context, who matrix.UserID, p Profile) erro
 			if err != nil {
 				return err
 			}
-			_, err = s.append(b, lv, Draft{Sender: who, Room: id, Type: matrix.TypeMember, StateKey: &key, Content: memberContent("join", p, nil)}, 0)
+			_, err = s.append(b, lv, Draft{Sender: who, Room: id, Type: matrix.TypeMember, StateKey: &key, Content: memberContent("join", p, nil), Via: viaOf(ctx)}, 0)
 			return err
 		})
 		if err != nil {

@@ -172,9 +172,13 @@ type Draft struct {
 	Content  []byte // a JSON object
 	Redacts  matrix.EventID
 	Reason   string // of a redaction that the server makes
+	Claimed  int64  // when it was said, as a bridge has it, in milliseconds; 0 for now
+
+	history *store.Place // of what was said before what is in the room already
 
 	Device string // whose transaction it is
 	Txn    string // "" for none
+	Via    string // the bridge that brings it in, or ""
 }
 
 // Sent is an event that is on the record.
@@ -187,6 +191,7 @@ type Sent struct {
 // device is sent once, however often it is tried. Errors that are the sender's: [*Refused],
 // [*eventauth.Rejection], [ErrNotFound], and those of package matrix.
 func (s *Service) Send(ctx context.Context, d Draft) (Sent, error) {
+	d.Via = viaOf(ctx)
 	if err := s.check(&d); err != nil {
 		return Sent{}, err
 	}
@@ -229,7 +234,10 @@ func (s *Service) Send(ctx context.Context, d Draft) (Sent, error) {
 func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn int64) (*stream.Event, error) {
 	draft := &matrix.Draft{
 		RoomID: lv.id, Type: d.Type, StateKey: d.StateKey, Sender: d.Sender, Content: d.Content, Redacts: d.Redacts,
-		Depth: lv.depth + 1, OriginServerTS: b.Now(),
+		Depth: lv.depth + 1, OriginServerTS: b.Now(), Source: d.source(b.Now()),
+	}
+	if d.Claimed > 0 {
+		draft.OriginServerTS = d.Claimed
 	}
 	if lv.head != "" {
 		draft.PrevEvents = []matrix.EventID{lv.head}
@@ -248,10 +256,12 @@ func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn int64) (*stre
 	if err != nil {
 		return nil, err
 	}
-	if err := eventauth.Allowed(built, lv.snap); err != nil {
-		return nil, err
+	if d.history == nil { // whoever brought history in was asked for as a whole
+		if err := eventauth.Allowed(built, lv.snap); err != nil {
+			return nil, err
+		}
 	}
-	ev := &stream.Event{Event: built, Class: classOf(built), Device: d.Device, Txn: d.Txn, Target: -1, Reason: d.Reason}
+	ev := &stream.Event{Event: built, Class: classOf(built), Device: d.Device, Txn: d.Txn, Target: -1, Reason: d.Reason, History: d.history}
 	if built.Type == matrix.TypeRedaction {
 		if ev.Target, err = s.target(b, lv, built); err != nil {
 			return nil, err
@@ -282,7 +292,9 @@ func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn int64) (*stre
 	ev.Pos = b.Append(recorder.Entry{Scope: string(lv.id), Kind: record.KindEvent, Body: built.JSON, Ref: ref,
 		Class: ev.Class, Sender: stream.SenderHash(built.Sender), Txn: txn, Live: ev})
 	b.OnRollback(func() { delete(s.rooms, lv.id) })
-	lv.head, lv.depth = built.ID, built.Depth
+	if d.history == nil {
+		lv.head, lv.depth = built.ID, built.Depth
+	}
 	if built.IsState() {
 		lv.set(built)
 	}
@@ -450,6 +462,11 @@ func (s *Service) Project(ctx context.Context, tx *sqldb.Tx, entries []recorder.
 }
 
 func project(ctx context.Context, tx *sqldb.Tx, e *recorder.Committed, ev *stream.Event) error {
+	if ev.History != nil {
+		if err := store.InsertHistory(ctx, tx, e.ScopeID, e.Pos, *ev.History); err != nil {
+			return err
+		}
+	}
 	if ev.IsState() {
 		if ev.Type == matrix.TypeCreate {
 			r := store.Room{Scope: e.ScopeID, ID: ev.RoomID, Version: ev.Version, Creator: ev.Sender, Pos: e.Pos}

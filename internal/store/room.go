@@ -133,16 +133,19 @@ func events(r *sql.Rows, err error) ([]Event, error) {
 	return out, err
 }
 
+// arrived leaves out what bridges brought in of earlier times; see [History].
+const arrived = `NOT EXISTS (SELECT 1 FROM history h WHERE h.pos = e.pos)`
+
 // Timeline returns at most limit events of a room with from <= position < to: the last of them, in
-// order, or the first of them if forward.
+// order, or the first of them if forward. What bridges brought in of earlier times is not among them.
 func Timeline(ctx context.Context, q sqldb.Queryer, scope, from, to int64, limit int, forward bool) ([]Event, error) {
 	if forward {
 		r, err := q.Query(ctx, `SELECT `+eventColumns+`
-			WHERE e.scope = $1 AND e.pos >= $2 AND e.pos < $3 ORDER BY e.pos LIMIT $4`, scope, from, to, limit)
+			WHERE e.scope = $1 AND e.pos >= $2 AND e.pos < $3 AND `+arrived+` ORDER BY e.pos LIMIT $4`, scope, from, to, limit)
 		return events(r, err)
 	}
 	r, err := q.Query(ctx, `SELECT `+eventColumns+`
-		WHERE e.scope = $1 AND e.pos >= $2 AND e.pos < $3 ORDER BY e.pos DESC LIMIT $4`, scope, from, to, limit)
+		WHERE e.scope = $1 AND e.pos >= $2 AND e.pos < $3 AND `+arrived+` ORDER BY e.pos DESC LIMIT $4`, scope, from, to, limit)
 	out, err := events(r, err)
 	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
 		out[i], out[j] = out[j], out[i]

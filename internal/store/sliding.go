@@ -23,7 +23,7 @@ func LastEvents(ctx context.Context, q sqldb.Queryer, fn func(scope, pos int64) 
 // LastMessage returns the position of the last message of a room before a position, or -1.
 func LastMessage(ctx context.Context, q sqldb.Queryer, scope, before int64) (int64, error) {
 	var pos int64
-	err := q.QueryRow(ctx, `SELECT pos FROM entry WHERE scope = $1 AND pos < $2 AND class = 1 ORDER BY pos DESC LIMIT 1`, scope, before).Scan(&pos)
+	err := q.QueryRow(ctx, `SELECT e.pos FROM entry e WHERE e.scope = $1 AND e.pos < $2 AND e.class = 1 AND `+arrived+` ORDER BY e.pos DESC LIMIT 1`, scope, before).Scan(&pos)
 	if notFound(err) == ErrNotFound {
 		return -1, nil
 	}

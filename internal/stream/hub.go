@@ -31,6 +31,7 @@ type Event struct {
 	ExpireAt    int64  // when it disappears from the live view, or 0
 	Target      int64  // of a redaction: the position of what it redacts, or -1
 	Reason      string // of a redaction: why, if the server made it
+	History     *store.Place // of what was said before what is in the room already
 
 	prunedBy atomic.Pointer[Event] // the redaction that came later
 }
@@ -206,6 +207,9 @@ func (h *Hub) Published(entries []recorder.Committed) {
 			}
 		}
 		ev.Pos = entries[i].Pos
+		if ev.History != nil {
+			continue // it is for those who look back
+		}
 		h.take(ev, entries[i].ScopeID)
 	}
 	if n := len(entries); n > 0 {
@@ -229,7 +233,11 @@ func (h *Hub) recover(e *recorder.Committed) *Event {
 	if ev.RoomID == "" {
 		ev.RoomID = matrix.RoomID(e.Scope)
 	}
-	return &Event{Event: ev, Class: e.Class, Target: -1}
+	out := &Event{Event: ev, Class: e.Class, Target: -1}
+	if matrix.Lookup(ev.Source(), "history") != nil {
+		out.History = new(store.Place)
+	}
+	return out
 }
 
 func (h *Hub) take(ev *Event, scope int64) {
