@@ -58,6 +58,7 @@ type Server struct {
 	uia      interactive
 	nonces   nonces
 	toDevice sync.Map // of toDeviceKey: the place in the side stream up to which messages have been sent
+	keysAt   sync.Map // of toDeviceKey: what /sync says of the keys that a device has left
 }
 
 // session is who is asking.

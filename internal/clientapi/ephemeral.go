@@ -115,10 +115,15 @@ func (s *Server) read(ctx context.Context, info stream.RoomInfo, who matrix.User
 }
 
 type presenceResponse struct {
-	Presence string `json:"presence"`
+	stream.Presence
+	now int64
 }
 
-// presence implements "GET /presence/{userId}/status". Despatch does not watch when people are there.
+// AppendJSON implements httpd.Appender.
+func (p *presenceResponse) AppendJSON(b []byte) ([]byte, error) { return p.Append(b, p.now), nil }
+
+// presence implements "GET /presence/{userId}/status". It is what the person's client says, is kept in memory only,
+// and is not on the record.
 func (s *Server) presence(r *http.Request, x session, _ *httpd.None) (*presenceResponse, error) {
 	id, err := userID(r)
 	if err != nil {
@@ -127,11 +132,52 @@ func (s *Server) presence(r *http.Request, x session, _ *httpd.None) (*presenceR
 	if id != x.User && !s.Hub.Share(x.User, id) {
 		return nil, httpd.Forbidden("You share no conversation with this person.")
 	}
-	return &presenceResponse{"offline"}, nil
+	return &presenceResponse{s.Hub.PresenceOf(id), s.Now().UnixMilli()}, nil
 }
 
-// setPresence implements "PUT /presence/{userId}/status": accepted and not kept.
-func (s *Server) setPresence(r *http.Request, x session, _ *httpd.None) (*httpd.None, error) {
-	_, err := self(r, x)
-	return &httpd.None{}, err
+type setPresenceRequest struct {
+	Presence  string `json:"presence"`
+	StatusMsg string `json:"status_msg"`
+}
+
+const maxStatus = 256 // bytes of what somebody says of themselves
+
+// setPresence implements "PUT /presence/{userId}/status".
+func (s *Server) setPresence(r *http.Request, x session, req *setPresenceRequest) (*httpd.None, error) {
+	if _, err := self(r, x); err != nil {
+		return nil, err
+	}
+	if req.Presence == "" {
+		return nil, httpd.MissingParam("presence is online, unavailable or offline.")
+	}
+	if len(req.StatusMsg) > maxStatus {
+		return nil, httpd.TooLarge("A status may have at most %d bytes.", maxStatus)
+	}
+	if err := presenceKnown(req.Presence); err != nil {
+		return nil, err
+	}
+	s.Hub.SetPresence(x.User, req.Presence, &req.StatusMsg, s.Now())
+	return &httpd.None{}, nil
+}
+
+func presenceKnown(state string) error {
+	switch state {
+	case "online", "unavailable", "offline":
+		return nil
+	}
+	return httpd.InvalidParam("presence is online, unavailable or offline.")
+}
+
+// present takes from a request for what is new that somebody is there.
+func (s *Server) present(x session, state string) error {
+	if state == "" {
+		state = "online"
+	}
+	if err := presenceKnown(state); err != nil {
+		return err
+	}
+	if state != "offline" {
+		s.Hub.SetPresence(x.User, state, nil, s.Now())
+	}
+	return nil
 }

@@ -74,7 +74,7 @@ func (s *Server) redact(r *http.Request, x session, content *httpd.Raw) (*sendRe
 
 // viewer is how the caller is shown events outside of /sync.
 func (s *Server) viewer(x session) stream.Viewer {
-	return stream.Viewer{User: x.User, Device: x.Device, Now: s.Now().UnixMilli(), RoomID: true}
+	return stream.Viewer{User: x.User, Device: x.Device, Now: s.Now().UnixMilli(), RoomID: true, Hub: s.Hub}
 }
 
 // show lists events as the caller is shown them, without what has been said in relation to them.

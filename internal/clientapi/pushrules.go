@@ -8,11 +8,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"despatch/internal/httpd"
-	"despatch/internal/matrix"
+	"despatch/internal/pushrule"
 	"despatch/internal/store"
 )
 
-// Push rules are kept for clients, which decide by them what to make a sound for.
+// Push rules say what is counted as unread, and what clients make a sound for.
 
 const typePushRules = "m.push_rules"
 
@@ -20,49 +20,26 @@ type pushRuleSet struct {
 	Global pushRules `json:"global"`
 }
 
-type pushRules struct {
-	Override  []pushRule `json:"override"`
-	Content   []pushRule `json:"content"`
-	Room      []pushRule `json:"room"`
-	Sender    []pushRule `json:"sender"`
-	Underride []pushRule `json:"underride"`
-}
-
-type pushRule struct {
-	RuleID     string         `json:"rule_id"`
-	Default    bool           `json:"default"`
-	Enabled    bool           `json:"enabled"`
-	Conditions jsontext.Value `json:"conditions,omitempty"`
-	Pattern    string         `json:"pattern,omitempty"`
-	Actions    jsontext.Value `json:"actions"`
-}
-
-func (set *pushRules) kind(name string) *[]pushRule {
-	switch name {
-	case "override":
-		return &set.Override
-	case "content":
-		return &set.Content
-	case "room":
-		return &set.Room
-	case "sender":
-		return &set.Sender
-	case "underride":
-		return &set.Underride
-	}
-	return nil
-}
+type (
+	pushRules = pushrule.Rules
+	pushRule  = pushrule.Rule
+)
 
 // readPushRules returns the caller's rules: the predefined ones until something is changed.
 func (s *Server) readPushRules(r *http.Request, x session) (*pushRuleSet, error) {
+	var set pushRuleSet
 	raw, err := store.AccountDatum(r.Context(), s.DB.Reader(), x.User, "", typePushRules)
 	if err == store.ErrNotFound {
-		raw = []byte(`{"global":` + rules(x.User) + `}`)
+		set.Global = *pushrule.Predefined(x.User)
+		return &set, nil
 	} else if err != nil {
 		return nil, err
 	}
-	var set pushRuleSet
-	return &set, httpd.DecodeJSON(raw, &set)
+	if err := httpd.DecodeJSON(raw, &set); err != nil {
+		return nil, err
+	}
+	set.Global.Complete(x.User)
+	return &set, nil
 }
 
 // pushRules implements "GET /pushrules/".
@@ -85,7 +62,7 @@ func (s *Server) rulesOf(r *http.Request, x session) (set *pushRuleSet, of *[]pu
 	if set, err = s.readPushRules(r, x); err != nil {
 		return nil, nil, 0, err
 	}
-	if of = set.Global.kind(r.PathValue("kind")); of == nil {
+	if of = set.Global.Kind(r.PathValue("kind")); of == nil {
 		return nil, nil, 0, httpd.InvalidParam("There are no push rules of the kind %q.", r.PathValue("kind"))
 	}
 	id := r.PathValue("ruleID")
@@ -223,24 +200,3 @@ func (s *Server) setPushRuleActions(r *http.Request, x session, req *pushRuleAct
 	(*of)[at].Actions = req.Actions
 	return s.keepPushRules(r, x, set)
 }
-
-func rules(user matrix.UserID) string {
-	return strings.NewReplacer("@USER", string(matrix.AppendString(nil, user))).Replace(predefinedRules)
-}
-
-// predefinedRules are those of "Predefined Rules" that concern conversations without encryption.
-const predefinedRules = `{"override":[` +
-	`{"rule_id":".m.rule.master","default":true,"enabled":false,"conditions":[],"actions":[]},` +
-	`{"rule_id":".m.rule.suppress_notices","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"content.msgtype","pattern":"m.notice"}],"actions":[]},` +
-	`{"rule_id":".m.rule.invite_for_me","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.room.member"},{"kind":"event_match","key":"content.membership","pattern":"invite"},{"kind":"event_match","key":"state_key","pattern":@USER}],"actions":["notify",{"set_tweak":"sound","value":"default"}]},` +
-	`{"rule_id":".m.rule.member_event","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.room.member"}],"actions":[]},` +
-	`{"rule_id":".m.rule.is_user_mention","default":true,"enabled":true,"conditions":[{"kind":"event_property_contains","key":"content.m\\.mentions.user_ids","value":@USER}],"actions":["notify",{"set_tweak":"sound","value":"default"},{"set_tweak":"highlight"}]},` +
-	`{"rule_id":".m.rule.is_room_mention","default":true,"enabled":true,"conditions":[{"kind":"event_property_is","key":"content.m\\.mentions.room","value":true},{"kind":"sender_notification_permission","key":"room"}],"actions":["notify",{"set_tweak":"highlight"}]},` +
-	`{"rule_id":".m.rule.tombstone","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.room.tombstone"},{"kind":"event_match","key":"state_key","pattern":""}],"actions":["notify",{"set_tweak":"highlight"}]},` +
-	`{"rule_id":".m.rule.reaction","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.reaction"}],"actions":[]},` +
-	`{"rule_id":".m.rule.room.server_acl","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.room.server_acl"},{"kind":"event_match","key":"state_key","pattern":""}],"actions":[]},` +
-	`{"rule_id":".m.rule.suppress_edits","default":true,"enabled":true,"conditions":[{"kind":"event_property_is","key":"content.m\\.relates_to.rel_type","value":"m.replace"}],"actions":[]}],` +
-	`"content":[],"room":[],"sender":[],"underride":[` +
-	`{"rule_id":".m.rule.call","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.call.invite"}],"actions":["notify",{"set_tweak":"sound","value":"ring"}]},` +
-	`{"rule_id":".m.rule.room_one_to_one","default":true,"enabled":true,"conditions":[{"kind":"room_member_count","is":"2"},{"kind":"event_match","key":"type","pattern":"m.room.message"}],"actions":["notify",{"set_tweak":"sound","value":"default"}]},` +
-	`{"rule_id":".m.rule.message","default":true,"enabled":true,"conditions":[{"kind":"event_match","key":"type","pattern":"m.room.message"}],"actions":["notify"]}]}`

@@ -23,29 +23,105 @@ const (
 	maxFilters     = 100 // that one person may store
 )
 
-// filterRequest is the part of a filter that changes what is sent (Client-Server API, "Filtering").
+// filterRequest is a filter (Client-Server API, "Filtering").
 type filterRequest struct {
-	Room struct {
+	AccountData eventFilter `json:"account_data"`
+	Presence    eventFilter `json:"presence"`
+	EventFormat string      `json:"event_format"`
+	Room        struct {
 		Rooms        []matrix.RoomID `json:"rooms"`
 		NotRooms     []matrix.RoomID `json:"not_rooms"`
 		IncludeLeave bool            `json:"include_leave"`
-		Timeline     struct {
-			Limit *int `json:"limit"`
-			Lazy  bool `json:"lazy_load_members"`
-		} `json:"timeline"`
-		State struct {
-			Lazy bool `json:"lazy_load_members"`
-		} `json:"state"`
+		Timeline     roomEventFilter `json:"timeline"`
+		State        roomEventFilter `json:"state"`
+		Ephemeral    roomEventFilter `json:"ephemeral"`
+		AccountData  roomEventFilter `json:"account_data"`
 	} `json:"room"`
 }
 
-func (f *filterRequest) filter() stream.Filter {
-	limit := defaultLimit
-	if f.Room.Timeline.Limit != nil {
-		limit = min(max(1, *f.Room.Timeline.Limit), maxTimeline)
+type eventFilter struct {
+	Limit      *int            `json:"limit"`
+	Types      []string        `json:"types"`
+	NotTypes   []string        `json:"not_types"`
+	Senders    []matrix.UserID `json:"senders"`
+	NotSenders []matrix.UserID `json:"not_senders"`
+}
+
+type roomEventFilter struct {
+	eventFilter `json:",inline"`
+	Rooms       []matrix.RoomID `json:"rooms"`
+	NotRooms    []matrix.RoomID `json:"not_rooms"`
+	ContainsURL *bool           `json:"contains_url"`
+	Lazy        bool            `json:"lazy_load_members"`
+	Threads     bool            `json:"unread_thread_notifications"`
+}
+
+// maxFilterList bounds each list of a filter.
+const maxFilterList = 1000
+
+func (f *eventFilter) filter() stream.EventFilter {
+	return stream.EventFilter{Types: f.Types, NotTypes: f.NotTypes, Senders: f.Senders, NotSenders: f.NotSenders}
+}
+
+func (f *roomEventFilter) filter() stream.EventFilter {
+	out := f.eventFilter.filter()
+	out.Rooms, out.NotRooms, out.ContainsURL = f.Rooms, f.NotRooms, f.ContainsURL
+	return out
+}
+
+// check refuses what is no filter: ids that are none, lists that are too long.
+func (f *filterRequest) check() error {
+	r := &f.Room
+	if len(r.Rooms)+len(r.NotRooms) > maxFilterList {
+		return httpd.InvalidParam("A filter names at most %d conversations.", maxFilterList)
 	}
-	return stream.Filter{TimelineLimit: limit, LazyMembers: f.Room.State.Lazy || f.Room.Timeline.Lazy,
-		IncludeLeave: f.Room.IncludeLeave, Rooms: f.Room.Rooms, NotRooms: f.Room.NotRooms}
+	if f.EventFormat != "" && f.EventFormat != "client" && f.EventFormat != "federation" {
+		return httpd.InvalidParam("event_format is client or federation.")
+	}
+	for _, id := range append(r.Rooms, r.NotRooms...) {
+		if _, err := matrix.ParseRoomID(string(id)); err != nil {
+			return httpd.InvalidParam("%q is no conversation.", id)
+		}
+	}
+	for _, x := range []*roomEventFilter{{eventFilter: f.AccountData}, {eventFilter: f.Presence}, &r.Timeline, &r.State, &r.Ephemeral, &r.AccountData} {
+		if err := x.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *roomEventFilter) check() error {
+	if max(len(f.Types), len(f.NotTypes), len(f.Senders), len(f.NotSenders), len(f.Rooms), len(f.NotRooms)) > maxFilterList {
+		return httpd.InvalidParam("A list in a filter has at most %d entries.", maxFilterList)
+	}
+	for _, id := range append(f.Senders, f.NotSenders...) {
+		if _, err := matrix.ParseUserID(string(id)); err != nil {
+			return httpd.InvalidParam("%q is nobody's user ID.", id)
+		}
+	}
+	for _, id := range append(f.Rooms, f.NotRooms...) {
+		if _, err := matrix.ParseRoomID(string(id)); err != nil {
+			return httpd.InvalidParam("%q is no conversation.", id)
+		}
+	}
+	if f.Limit != nil && *f.Limit < 0 {
+		return httpd.InvalidParam("A limit is not negative.")
+	}
+	return nil
+}
+
+func (f *filterRequest) filter() stream.Filter {
+	r := &f.Room
+	limit := defaultLimit
+	if r.Timeline.Limit != nil {
+		limit = min(max(1, *r.Timeline.Limit), maxTimeline)
+	}
+	return stream.Filter{TimelineLimit: limit, NoTimeline: r.Timeline.Limit != nil && *r.Timeline.Limit == 0,
+		LazyMembers: r.State.Lazy || r.Timeline.Lazy, Threads: r.Timeline.Threads,
+		IncludeLeave: r.IncludeLeave, Rooms: r.Rooms, NotRooms: r.NotRooms,
+		Timeline: r.Timeline.filter(), State: r.State.filter(), Ephemeral: r.Ephemeral.filter(), RoomData: r.AccountData.filter(),
+		Presence: f.Presence.filter(), PersonalData: f.AccountData.filter()}
 }
 
 type filterResponse struct {
@@ -59,6 +135,9 @@ func (s *Server) createFilter(r *http.Request, x session, req *httpd.Raw) (*filt
 	}
 	var f filterRequest
 	if err := httpd.DecodeJSON(*req, &f); err != nil {
+		return nil, err
+	}
+	if err := f.check(); err != nil {
 		return nil, err
 	}
 	text, err := matrix.Canonical(nil, *req)
@@ -133,6 +212,10 @@ func (s *Server) syncHandler(r *http.Request, x session, _ *httpd.None) (*stream
 		}
 		req.Filter = *f
 	}
+	req.Filter.StateAfter = q.Get("use_state_after") == "true" || q.Get("org.matrix.msc4222.use_state_after") == "true"
+	if err := s.present(x, q.Get("set_presence")); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	go func() {
@@ -145,6 +228,9 @@ func (s *Server) syncHandler(r *http.Request, x session, _ *httpd.None) (*stream
 	resp, err := s.sync.Sync(ctx, req)
 	if err != nil && r.Context().Err() == nil && ctx.Err() != nil {
 		return nil, httpd.UnknownToken(false, "You have been signed out.")
+	}
+	if err == nil {
+		resp.Keys, resp.Unused, err = s.keysLeft(r.Context(), x.User, x.Device)
 	}
 	if err == nil && len(resp.ToDevice) > 0 {
 		s.toDevice.Store(toDeviceKey{x.User, x.Device}, resp.Next.Side)
@@ -166,6 +252,9 @@ func (s *Server) readFilter(ctx context.Context, x session, text string) (*strea
 	}
 	var f filterRequest
 	if err := httpd.DecodeJSON(raw, &f); err != nil {
+		return nil, err
+	}
+	if err := f.check(); err != nil {
 		return nil, err
 	}
 	out := f.filter()
@@ -224,10 +313,14 @@ func (s *Server) putAccountData(ctx context.Context, user matrix.UserID, room ma
 	if n >= maxAccountData {
 		return httpd.Errorf(http.StatusBadRequest, "M_LIMIT_EXCEEDED", "You have %d pieces of data stored already.", n)
 	}
-	var side int64
 	return s.Rec.Do(ctx, func(b *recorder.Batch) error {
-		side = s.Hub.NextSide(b)
-		b.OnCommit(func() { s.Hub.Touch(user, side) })
+		side := s.Hub.NextSide(b)
+		b.OnCommit(func() {
+			if typ == typePushRules || typ == "m.ignored_user_list" {
+				s.Hub.DataChanged(user)
+			}
+			s.Hub.Touch(user, side)
+		})
 		return store.SetAccountData(b.Context(), b.Tx(), store.AccountData{User: user, Room: room, Type: typ, Content: content, Stream: side})
 	})
 }

@@ -273,7 +273,7 @@ func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn int64) (*stre
 				// Nothing would change: the state event that is there already is the answer.
 				return nil, &unchanged{old.ID}
 			}
-			ev.PrevContent = old.Content
+			ev.PrevContent, ev.Replaces = old.Content, old.ID
 		}
 	} else if ev.Class == store.ClassMessage || ev.Class == store.ClassEdit {
 		goes, err := s.goesWithOriginal(b, lv, built)

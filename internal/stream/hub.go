@@ -28,6 +28,7 @@ type Event struct {
 	Device      string // that sent it, to show Txn to it alone
 	Txn         string
 	PrevContent []byte // of the state event that this one replaces
+	Replaces    matrix.EventID
 	ExpireAt    int64  // when it disappears from the live view, or 0
 	Target      int64  // of a redaction: the position of what it redacts, or -1
 	Reason      string // of a redaction: why, if the server made it
@@ -57,6 +58,11 @@ type Hub struct {
 	sides   []sideChange    // the most recent changes of receipts and typing, in order of place
 	sideLow int64           // every such change above this place is in sides
 	closing chan struct{}
+
+	presence    map[matrix.UserID]*presence
+	keySide     map[matrix.UserID]int64 // places of the last changes of people's keys
+	personal    map[matrix.UserID]*personal
+	personalAge int64 // grows whenever somebody's is forgotten
 }
 
 // sideChange is a change of something in a room that is not on the record.
@@ -76,15 +82,20 @@ type room struct {
 	typing   map[matrix.UserID]*time.Timer
 	typeSide int64 // place of the last change to typing
 	readSide int64 // place of the last receipt
-	unread   map[matrix.UserID]int
+	unread   map[matrix.UserID]*Unread
 	bump     int64   // position of the last message, or 0 if not known
 	kind     *string // the type that its create event gives it; nil if not known
+
+	people    []personChange // the newest, in order
+	peopleLow int64          // every change above this place is in people
 }
 
 type membership struct {
 	state string
 	pos   int64     // since when
 	by    departure // of leave: whose doing it was
+
+	forgotten bool // they do not want to be shown the room any more
 }
 
 // departure is whose doing it was that somebody is not in a room any more.
@@ -111,6 +122,10 @@ func NewHub(ctx context.Context, db *sqldb.DB, head int64) (*Hub, error) {
 		users:   make(map[matrix.UserID]*user),
 		held:    make(map[*user]int64),
 		closing: make(chan struct{}),
+
+		presence: make(map[matrix.UserID]*presence),
+		keySide:  make(map[matrix.UserID]int64),
+		personal: make(map[matrix.UserID]*personal),
 	}
 	stored, err := store.LastStream(ctx, db.Reader())
 	if err != nil {
@@ -156,7 +171,7 @@ func (h *Hub) Close() {
 
 func (h *Hub) addRoom(r store.Room) *room {
 	x := &room{id: r.ID, scope: r.Scope, version: r.Version, members: make(map[matrix.UserID]membership),
-		typing: make(map[matrix.UserID]*time.Timer), unread: make(map[matrix.UserID]int)}
+		typing: make(map[matrix.UserID]*time.Timer), unread: make(map[matrix.UserID]*Unread)}
 	h.rooms[r.ID] = x
 	h.scopes[r.Scope] = x
 	return x
@@ -260,12 +275,6 @@ func (h *Hub) take(ev *Event, scope int64) {
 		}
 	case store.ClassMessage:
 		r.bump = ev.Pos
-		for id := range r.unread {
-			if id != ev.Sender {
-				r.unread[id]++
-			}
-		}
-		r.unread[ev.Sender] = 0
 		h.stopTyping(r, ev.Sender)
 	case store.ClassRedaction:
 		if target := h.find(ev.Target, ev.Redacts); target != nil {
@@ -403,6 +412,26 @@ func (h *Hub) Members(id matrix.RoomID, state string) []matrix.UserID {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// Forget has somebody not be shown a room any more until they are invited again or join.
+func (h *Hub) Forget(id matrix.RoomID, who matrix.UserID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.rooms[id]; r != nil {
+		if m, ok := r.members[who]; ok {
+			m.forgotten = true
+			r.members[who] = m
+		}
+	}
+}
+
+// HasForgotten reports whether somebody has forgotten a room.
+func (h *Hub) HasForgotten(id matrix.RoomID, who matrix.UserID) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	r := h.rooms[id]
+	return r != nil && r.members[who].forgotten
 }
 
 // Share reports whether two people are in a room together.

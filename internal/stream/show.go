@@ -12,8 +12,10 @@ import (
 type Viewer struct {
 	User   matrix.UserID
 	Device string
-	Now    int64 // milliseconds; events are shown with their age
-	RoomID bool  // show each event's room
+	Now    int64  // milliseconds; events are shown with their age
+	RoomID bool   // show each event's room
+	Hub    *Hub   // to show the device that sent an event its transaction; nil to leave that out
+	Sight  *Sight // to show what the membership was at each event; nil to leave that out
 }
 
 // AppendEvent appends a stored event as a viewer is shown it: pruned if it has been redacted. An event
@@ -30,9 +32,15 @@ func AppendEvent(dst []byte, version matrix.RoomVersion, room matrix.RoomID, row
 		ev.RoomID = room
 	}
 	f := matrix.ClientFormat{OmitRoomID: !v.RoomID, Position: row.Pos, Extra: extra}
+	if v.Sight != nil {
+		f.Membership = v.Sight.Membership(row.Pos)
+	}
 	if v.Now > 0 {
 		age := max(0, v.Now-ev.OriginServerTS)
 		f.Age = &age
+	}
+	if v.Hub != nil && ev.Sender == v.User {
+		f.TransactionID = v.Hub.txn(row.Pos, v)
 	}
 	if row.Pruned {
 		f.Redacted = true
@@ -47,7 +55,10 @@ func AppendEvent(dst []byte, version matrix.RoomVersion, room matrix.RoomID, row
 
 // append appends a recent event as a viewer is shown it.
 func (ev *Event) append(dst []byte, v Viewer) []byte {
-	f := matrix.ClientFormat{OmitRoomID: !v.RoomID, Position: ev.Pos, PrevContent: ev.PrevContent}
+	f := matrix.ClientFormat{OmitRoomID: !v.RoomID, Position: ev.Pos, PrevContent: ev.PrevContent, ReplacesState: ev.Replaces}
+	if v.Sight != nil {
+		f.Membership = v.Sight.Membership(ev.Pos)
+	}
 	age := max(0, v.Now-ev.OriginServerTS)
 	f.Age = &age
 	if ev.Txn != "" && ev.Device == v.Device && ev.Sender == v.User {
@@ -60,56 +71,26 @@ func (ev *Event) append(dst []byte, v Viewer) []byte {
 	return ev.AppendClient(dst, f)
 }
 
-// Visible is the part of a room's history that somebody may read: from <= position < to. It is empty
-// for those who have nothing to do with the room (Client-Server API, "Room History Visibility").
-func (h *Hub) Visible(ctx context.Context, q sqldb.Queryer, room matrix.RoomID, who matrix.UserID) (from, to int64, err error) {
-	info, ok := h.Room(room)
-	if !ok {
-		return 0, 0, nil
+// txn is the transaction with which an event was sent, if it was sent lately and by the device that it is shown to.
+func (h *Hub) txn(pos int64, v Viewer) string {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if pos < h.floor {
+		return ""
 	}
-	head := h.Head()
-	state, since := h.Membership(room, who)
-	visibility := "shared"
-	row, err := store.StateEvent(ctx, q, info.Scope, matrix.TypeHistoryVisibility, "", head)
-	if err == nil {
-		if v, ok := matrix.LookupString(row.Body, "content", "history_visibility"); ok {
-			visibility = v
-		}
-	} else if err != store.ErrNotFound {
-		return 0, 0, err
+	if ev := h.find(pos, ""); ev != nil && ev.Device == v.Device {
+		return ev.Txn
 	}
-	switch {
-	case visibility == "world_readable":
-		return 0, head, nil
-	case state == "join" && visibility == "shared":
-		return 0, head, nil
-	case state == "join": // "joined" and "invited": what came since the person did
-		return since, head, nil
-	case state == "leave" || state == "ban":
-		was, err := wasJoined(ctx, q, info.Scope, who, since)
-		if err != nil || was < 0 {
-			return 0, 0, err
-		}
-		if visibility == "shared" {
-			was = 0
-		}
-		return was, since + 1, nil
-	}
-	return 0, 0, nil
+	return ""
 }
 
-// wasJoined returns the position at which somebody last joined a room before a position, or -1.
-func wasJoined(ctx context.Context, q sqldb.Queryer, scope int64, who matrix.UserID, before int64) (int64, error) {
-	for {
-		row, err := store.StateEvent(ctx, q, scope, matrix.TypeMember, string(who), before)
-		if err == store.ErrNotFound {
-			return -1, nil
-		} else if err != nil {
-			return -1, err
-		}
-		if m, _ := matrix.LookupString(row.Body, "content", "membership"); m == "join" {
-			return row.Pos, nil
-		}
-		before = row.Pos
+// Visible is the newest part of a room's history that somebody may read without a break: from <= position < to. It
+// is empty for those who have nothing to do with the room. [Hub.Sight] has the earlier parts too.
+func (h *Hub) Visible(ctx context.Context, q sqldb.Queryer, room matrix.RoomID, who matrix.UserID) (from, to int64, err error) {
+	s, err := h.Sight(ctx, q, room, who)
+	if err != nil {
+		return 0, 0, err
 	}
+	from, to = s.last()
+	return from, to, nil
 }

@@ -129,8 +129,8 @@ func (h *Hub) slidingRoom(r *room, who matrix.UserID, since Token, events []*Eve
 		member: r.members[who], last: r.last, bump: r.bump, kind: r.kind, events: events, fresh: fresh,
 		typed: r.typeSide > since.Side, read: r.readSide > since.Side, unread: -1,
 	}
-	if n, ok := r.unread[who]; ok {
-		out.unread = n
+	if u, ok := r.known(who); ok {
+		out.unread = u.All().Notify
 	}
 	for id := range r.typing {
 		out.typing = append(out.typing, id)

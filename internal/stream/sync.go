@@ -60,6 +60,17 @@ type Filter struct {
 	IncludeLeave  bool
 	Rooms         []matrix.RoomID // nil means all
 	NotRooms      []matrix.RoomID
+
+	NoTimeline   bool // a limit of 0
+	Threads      bool // count what is unread in threads by itself
+	AllMembers   bool // with LazyMembers: members that the client has had are sent again
+	StateAfter   bool // the state at the end of the timeline instead of at its beginning
+	Timeline     EventFilter
+	State        EventFilter
+	Ephemeral    EventFilter
+	RoomData     EventFilter // of rooms' account data
+	Presence     EventFilter
+	PersonalData EventFilter // of account data that belongs to no room
 }
 
 // Request is one request for what is new.
@@ -87,19 +98,33 @@ type Response struct {
 	Join, Invite, Leave   []byte // members of the objects, without braces
 	Knock                 []byte
 	AccountData, ToDevice []byte // elements of the arrays, without brackets
+	Presence              []byte
+	Changed, Left         []matrix.UserID // whose keys are others, and of whose one hears no more
+
+	// Keys are the numbers of one-time keys that the device has left, and Unused the algorithms of its fallback
+	// keys that nobody has been given: members of an object, and elements of an array.
+	Keys, Unused []byte
 }
 
-// AppendJSON implements httpd.Appender. The number of one-time keys is that which uploading some is
-// answered with: with any lower one clients would upload more after every answer.
+// AppendJSON implements httpd.Appender.
 func (r *Response) AppendJSON(b []byte) ([]byte, error) {
 	b = append(b, `{"next_batch":"`...)
 	b = append(b, r.Next.String()...)
 	b = append(b, '"')
-	if len(r.AccountData) > 0 {
-		b = append(append(append(b, `,"account_data":{"events":[`...), r.AccountData...), `]}`...)
+	for _, part := range []struct {
+		name string
+		data []byte
+	}{{"account_data", r.AccountData}, {"presence", r.Presence}, {"to_device", r.ToDevice}} {
+		if len(part.data) > 0 {
+			b = append(append(append(b, `,"`...), part.name...), `":{"events":[`...)
+			b = append(append(b, part.data...), `]}`...)
+		}
 	}
-	if len(r.ToDevice) > 0 {
-		b = append(append(append(b, `,"to_device":{"events":[`...), r.ToDevice...), `]}`...)
+	if len(r.Changed)+len(r.Left) > 0 {
+		b = append(b, `,"device_lists":{"changed":[`...)
+		b = appendUsers(b, r.Changed)
+		b = append(b, `],"left":[`...)
+		b = append(appendUsers(b, r.Left), `]}`...)
 	}
 	if len(r.Join)+len(r.Invite)+len(r.Leave)+len(r.Knock) > 0 {
 		b = append(b, `,"rooms":{`...)
@@ -117,11 +142,24 @@ func (r *Response) AppendJSON(b []byte) ([]byte, error) {
 		}
 		b = append(b, '}')
 	}
-	return append(b, `,"device_one_time_keys_count":{"signed_curve25519":50},"device_unused_fallback_key_types":[]}`...), nil
+	b = append(append(b, `,"device_one_time_keys_count":{`...), r.Keys...)
+	b = append(append(b, `},"device_unused_fallback_key_types":[`...), r.Unused...)
+	return append(b, `]}`...), nil
+}
+
+func appendUsers(b []byte, users []matrix.UserID) []byte {
+	for i, who := range users {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = matrix.AppendString(b, who)
+	}
+	return b
 }
 
 func (r *Response) empty() bool {
-	return len(r.Join)+len(r.Invite)+len(r.Leave)+len(r.Knock)+len(r.AccountData)+len(r.ToDevice) == 0
+	return len(r.Join)+len(r.Invite)+len(r.Leave)+len(r.Knock)+len(r.AccountData)+len(r.ToDevice)+len(r.Presence)+
+		len(r.Changed)+len(r.Left) == 0
 }
 
 // Sync answers a request, waiting if there is nothing new (Client-Server API, "Syncing").
@@ -160,9 +198,11 @@ type roomChange struct {
 	typing  []matrix.UserID
 	typed   bool // typing has changed
 	read    bool // there are new receipts
-	unread  int  // -1 if not known
 	touched bool
 	own     []byte // the user's account data of the room that changed
+
+	sight   *Sight                 // what the user may see of it; set when it is needed
+	ignored map[matrix.UserID]bool // whose messages they do not want
 }
 
 // changes takes from the hub what may be new for the user since a token.
@@ -189,7 +229,7 @@ func (h *Hub) changes(req Request) (out []roomChange, next Token, data bool) {
 		}
 	}
 	consider := func(r *room) {
-		c := roomChange{member: r.members[req.User], events: byRoom[r.id], unread: -1}
+		c := roomChange{member: r.members[req.User], events: byRoom[r.id]}
 		all := req.Since == nil || req.FullState
 		c.behind = !all && !fresh && r.last >= since.Pos
 		c.typed = r.typeSide > since.Side && (req.Since != nil || len(r.typing) > 0)
@@ -203,9 +243,6 @@ func (h *Hub) changes(req Request) (out []roomChange, next Token, data bool) {
 			c.typing = append(c.typing, who)
 		}
 		slices.Sort(c.typing)
-		if n, ok := r.unread[req.User]; ok {
-			c.unread = n
-		}
 		out = append(out, c)
 	}
 	if fresh && next.Side == since.Side { // nothing but events can have changed
@@ -234,6 +271,11 @@ func (s *Syncer) answer(ctx context.Context, req Request) (*Response, error) {
 			return nil, err
 		}
 	}
+	who, err := s.others(ctx, req, changes, next)
+	if err != nil {
+		return nil, err
+	}
+	who.tell(s.Hub, resp, req, s.Now().UnixMilli())
 	for i := range changes {
 		c := &changes[i]
 		if !req.Filter.wants(c.info.ID) {
@@ -261,23 +303,6 @@ func (f *Filter) wants(id matrix.RoomID) bool {
 	return (f.Rooms == nil || slices.Contains(f.Rooms, id)) && !slices.Contains(f.NotRooms, id)
 }
 
-func (s *Syncer) room(ctx context.Context, resp *Response, req Request, c *roomChange, next Token) error {
-	isNew := req.Since == nil || c.member.pos >= req.Since.Pos
-	switch c.member.state {
-	case "join":
-		return s.joined(ctx, resp, req, c, next, isNew || req.FullState)
-	case "invite":
-		if isNew {
-			return s.invited(ctx, resp, c, req.User)
-		}
-	case "leave", "ban":
-		if req.Since != nil && isNew || req.Since == nil && req.Filter.IncludeLeave {
-			return s.left(ctx, resp, req, c)
-		}
-	}
-	return nil
-}
-
 // member begins the member of an object that bears a room's id.
 func member(dst []byte, id matrix.RoomID) []byte {
 	if len(dst) > 0 {
@@ -292,6 +317,7 @@ type timeline struct {
 	json    []byte
 	start   int64 // position of the first event sent, or the end if none is
 	limited bool
+	skipped bool // events between were left out, because the client does not want them
 	senders []matrix.UserID
 	count   int
 }
@@ -313,49 +339,6 @@ func (t *timeline) add(show func([]byte) []byte, sender matrix.UserID) {
 	}
 }
 
-// timeline takes the events of a room from since on: from memory if they are there, else from the database.
-func (s *Syncer) timeline(ctx context.Context, req Request, c *roomChange, from, to int64, fromMemory bool) (*timeline, error) {
-	v := Viewer{User: req.User, Device: req.Device, Now: s.Now().UnixMilli()}
-	limit := req.Filter.TimelineLimit
-	t := &timeline{start: to}
-	if fromMemory {
-		evs := c.events
-		for len(evs) > 0 && evs[len(evs)-1].Pos >= to {
-			evs = evs[:len(evs)-1]
-		}
-		if len(evs) > limit {
-			t.limited = true
-			evs = evs[len(evs)-limit:]
-		}
-		for _, ev := range evs {
-			t.start = min(t.start, ev.Pos)
-			t.add(func(b []byte) []byte { return ev.append(b, v) }, ev.Sender)
-		}
-		return t, nil
-	}
-	rows, err := store.Timeline(ctx, s.DB.Reader(), c.info.Scope, from, to, limit+1, false)
-	if err != nil {
-		return nil, err
-	}
-	if len(rows) > limit {
-		t.limited = true
-		rows = rows[len(rows)-limit:]
-	}
-	for i := range rows {
-		row := &rows[i]
-		t.start = min(t.start, row.Pos)
-		sender, _ := matrix.LookupString(row.Body, "sender")
-		var extra []byte
-		if row.Class == store.ClassState || row.Class == store.ClassMembership {
-			if extra, err = s.prevContent(ctx, c.info.Scope, row); err != nil {
-				return nil, err
-			}
-		}
-		t.add(func(b []byte) []byte { return AppendEvent(b, c.info.Version, c.info.ID, row, v, extra) }, matrix.UserID(sender))
-	}
-	return t, nil
-}
-
 // prevContent is the member of "unsigned" that says what a state event replaced.
 func (s *Syncer) prevContent(ctx context.Context, scope int64, row *store.Event) ([]byte, error) {
 	typ, _ := matrix.LookupString(row.Body, "type")
@@ -369,123 +352,7 @@ func (s *Syncer) prevContent(ctx context.Context, scope int64, row *store.Event)
 	return append([]byte(`"prev_content":`), matrix.Lookup(old.Body, "content")...), nil
 }
 
-func (s *Syncer) joined(ctx context.Context, resp *Response, req Request, c *roomChange, next Token, whole bool) error {
-	q := s.DB.Reader()
-	from := int64(0)
-	if whole {
-		var err error
-		if from, _, err = s.Hub.Visible(ctx, q, c.info.ID, req.User); err != nil {
-			return err
-		}
-	} else {
-		from = req.Since.Pos
-	}
-	t, err := s.timeline(ctx, req, c, from, next.Pos, !whole && !c.behind)
-	if err != nil {
-		return err
-	}
-	state, err := s.state(ctx, req, c, t, from, whole)
-	if err != nil {
-		return err
-	}
-	b := member(resp.Join, c.info.ID)
-	b = append(b, `"timeline":{"events":[`...)
-	b = append(b, t.json...)
-	b = append(b, `],"limited":`...)
-	b = strconv.AppendBool(b, t.limited)
-	b = append(b, `,"prev_batch":"`...)
-	b = append(b, HistoryToken(t.start)...)
-	b = append(b, `"},"state":{"events":[`...)
-	b = append(b, state...)
-	b = append(b, `]}`...)
-	if b, err = s.ephemeral(ctx, b, req, c); err != nil {
-		return err
-	}
-	if len(c.own) > 0 {
-		b = append(append(append(b, `,"account_data":{"events":[`...), c.own...), `]}`...)
-	}
-	unread := c.unread
-	if unread < 0 {
-		if unread, err = s.Hub.countUnread(ctx, q, c.info, req.User, c.member.pos, next.Pos); err != nil {
-			return err
-		}
-	}
-	b = append(b, `,"unread_notifications":{"highlight_count":0,"notification_count":`...)
-	b = strconv.AppendInt(b, int64(unread), 10)
-	b = append(b, '}')
-	if b, err = s.summary(b, c, req.User, whole, len(state) > 0); err != nil {
-		return err
-	}
-	resp.Join = append(b, '}')
-	return nil
-}
-
-// maxUnread is the highest number of unread messages that is counted.
-const maxUnread = 1000
-
-// countUnread counts what somebody has not read, and remembers it if nothing has come since head.
-func (h *Hub) countUnread(ctx context.Context, q sqldb.Queryer, info RoomInfo, who matrix.UserID, joinedAt, head int64) (int, error) {
-	read, err := store.ReadUpTo(ctx, q, info.Scope, who)
-	if err != nil {
-		return 0, err
-	}
-	read = max(read, joinedAt)
-	sender := SenderHash(who)
-	sent, err := store.LastSent(ctx, q, info.Scope, read, sender)
-	if err != nil {
-		return 0, err
-	}
-	n, err := store.CountMessages(ctx, q, info.Scope, max(read, sent)+1, sender, maxUnread)
-	if err != nil {
-		return 0, err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if r := h.rooms[info.ID]; r != nil && h.head == head {
-		if _, ok := r.unread[who]; !ok {
-			r.unread[who] = n
-		}
-	}
-	return n, nil
-}
-
-// state is the state that the client cannot know: all of it for a room that is new to it, else what
-// changed before the timeline begins. With lazy loading only those members are in it who said
-// something, and the user.
-func (s *Syncer) state(ctx context.Context, req Request, c *roomChange, t *timeline, from int64, whole bool) ([]byte, error) {
-	q := s.DB.Reader()
-	v := Viewer{User: req.User, Device: req.Device, Now: s.Now().UnixMilli()}
-	var rows []store.Event
-	var err error
-	switch {
-	case whole:
-		rows, err = store.State(ctx, q, c.info.Scope, t.start, !req.Filter.LazyMembers)
-	case t.limited:
-		rows, err = store.StateSince(ctx, q, c.info.Scope, from, t.start)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if req.Filter.LazyMembers {
-		if rows, err = s.lazy(ctx, rows, c, req, t, whole); err != nil {
-			return nil, err
-		}
-	}
-	var b []byte
-	for i := range rows {
-		mark := len(b)
-		if mark > 0 {
-			b = append(b, ',')
-		}
-		start := len(b)
-		if b = AppendEvent(b, c.info.Version, c.info.ID, &rows[i], v, nil); len(b) == start {
-			b = b[:mark]
-		}
-	}
-	return b, nil
-}
-
-func (s *Syncer) lazy(ctx context.Context, rows []store.Event, c *roomChange, req Request, t *timeline, whole bool) ([]store.Event, error) {
+func (s *Syncer) lazy(ctx context.Context, rows []store.Event, c *roomChange, req Request, t *timeline, end int64, whole bool) ([]store.Event, error) {
 	who := t.senders
 	if whole && !slices.Contains(who, req.User) {
 		who = append(who, req.User)
@@ -501,7 +368,7 @@ func (s *Syncer) lazy(ctx context.Context, rows []store.Event, c *roomChange, re
 		if have(user) {
 			continue
 		}
-		row, err := store.StateEvent(ctx, s.DB.Reader(), c.info.Scope, matrix.TypeMember, string(user), t.start)
+		row, err := store.StateEvent(ctx, s.DB.Reader(), c.info.Scope, matrix.TypeMember, string(user), end)
 		if err == store.ErrNotFound {
 			continue // the join is in the timeline
 		} else if err != nil {
@@ -514,7 +381,10 @@ func (s *Syncer) lazy(ctx context.Context, rows []store.Event, c *roomChange, re
 
 func (s *Syncer) ephemeral(ctx context.Context, b []byte, req Request, c *roomChange) ([]byte, error) {
 	var events []byte
-	if c.typed {
+	if !req.Filter.Ephemeral.Room(c.info.ID) {
+		return b, nil
+	}
+	if c.typed && req.Filter.Ephemeral.typ("m.typing") {
 		events = append(events, `{"type":"m.typing","content":{"user_ids":[`...)
 		for i, who := range c.typing {
 			if i > 0 {
@@ -524,7 +394,7 @@ func (s *Syncer) ephemeral(ctx context.Context, b []byte, req Request, c *roomCh
 		}
 		events = append(events, `]}}`...)
 	}
-	if c.read {
+	if c.read && req.Filter.Ephemeral.typ("m.receipt") {
 		after := int64(0)
 		if req.Since != nil && !req.FullState && c.member.pos < req.Since.Pos {
 			after = req.Since.Side
@@ -637,7 +507,10 @@ func (s *Syncer) data(ctx context.Context, resp *Response, req Request, next Tok
 		switch {
 		case a.Stream > next.Side: // the next answer's
 		case a.Room == "":
-			resp.AccountData = appendData(resp.AccountData, a)
+			if req.Filter.PersonalData.typ(a.Type) {
+				resp.AccountData = appendData(resp.AccountData, a)
+			}
+		case !req.Filter.RoomData.typ(a.Type) || !req.Filter.RoomData.Room(a.Room):
 		default:
 			own[a.Room] = appendData(own[a.Room], a)
 		}
@@ -693,74 +566,4 @@ func (h *Hub) heroes(id matrix.RoomID, not matrix.UserID) []matrix.UserID {
 		return strings.Compare(string(a), string(b))
 	})
 	return here[:min(5, len(here))]
-}
-
-// strippedTypes is the state that somebody who is invited is shown (Client-Server API, "Stripped state").
-var strippedTypes = []string{matrix.TypeCreate, "m.room.name", "m.room.avatar", "m.room.topic", matrix.TypeJoinRules, "m.room.canonical_alias", "m.room.encryption", "m.room.retention", "org.despatch.classification"}
-
-func (s *Syncer) invited(ctx context.Context, resp *Response, c *roomChange, who matrix.UserID) error {
-	b := member(resp.Invite, c.info.ID)
-	b = append(b, `"invite_state":{"events":[`...)
-	first := true
-	add := func(typ, key string) (sender string, err error) {
-		row, err := store.StateEvent(ctx, s.DB.Reader(), c.info.Scope, typ, key, s.Hub.Head())
-		if err == store.ErrNotFound || err == nil && row.Body == nil {
-			return "", nil
-		} else if err != nil {
-			return "", err
-		}
-		ev, err := matrix.ParseStored(c.info.Version, store.EventID(row.Ref), row.Body)
-		if err != nil {
-			return "", err
-		}
-		if !first {
-			b = append(b, ',')
-		}
-		first = false
-		b = ev.AppendStripped(b)
-		return string(ev.Sender), nil
-	}
-	for _, typ := range strippedTypes {
-		if _, err := add(typ, ""); err != nil {
-			return err
-		}
-	}
-	inviter, err := add(matrix.TypeMember, string(who))
-	if err != nil {
-		return err
-	}
-	if inviter != "" {
-		if _, err := add(matrix.TypeMember, inviter); err != nil {
-			return err
-		}
-	}
-	resp.Invite = append(b, `]}}`...)
-	return nil
-}
-
-// left sends the end of a room that the user is no longer in, up to and with their leaving.
-func (s *Syncer) left(ctx context.Context, resp *Response, req Request, c *roomChange) error {
-	from, to, err := s.Hub.Visible(ctx, s.DB.Reader(), c.info.ID, req.User)
-	if err != nil {
-		return err
-	}
-	if to == 0 { // never in it: an invitation that was withdrawn or declined
-		from, to = c.member.pos, c.member.pos+1
-	}
-	if req.Since != nil {
-		from = max(from, req.Since.Pos)
-	}
-	t, err := s.timeline(ctx, req, c, from, to, false)
-	if err != nil {
-		return err
-	}
-	b := member(resp.Leave, c.info.ID)
-	b = append(b, `"timeline":{"events":[`...)
-	b = append(b, t.json...)
-	b = append(b, `],"limited":`...)
-	b = strconv.AppendBool(b, t.limited)
-	b = append(b, `,"prev_batch":"`...)
-	b = append(b, HistoryToken(t.start)...)
-	resp.Leave = append(b, `"},"state":{"events":[]}}`...)
-	return nil
 }
