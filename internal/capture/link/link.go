@@ -157,7 +157,7 @@ func (s *Sighting) say(o *capture.Observation, names *Names) {
 	if folded == "" {
 		return
 	}
-	s.Print, s.Runes, s.Head = hash("text", folded), len([]rune(folded)), head(folded, 400)
+	s.Print, s.Runes, s.Head = hash("text", folded), len([]rune(folded)), head(folded, 200)
 }
 
 // content is the fingerprint of all that a sighting holds; 0 if it holds nothing that can be compared.

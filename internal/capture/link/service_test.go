@@ -1,0 +1,372 @@
+package link_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"despatch/internal/capture"
+	"despatch/internal/capture/link"
+	"despatch/internal/capture/whatsapp"
+	"despatch/internal/media"
+	"despatch/internal/record"
+	"despatch/internal/recorder"
+	"despatch/internal/sqldb"
+	"despatch/internal/sqldb/sqldbtest"
+	"despatch/internal/store"
+)
+
+func TestMain(m *testing.M) { sqldbtest.Main(m) }
+
+// office is capture and linking with all they stand on.
+type office struct {
+	capture *capture.Service
+	*link.Service
+}
+
+func project(ctx context.Context, tx *sqldb.Tx, entries []recorder.Committed) error {
+	if err := capture.Project(ctx, tx, entries); err != nil {
+		return err
+	}
+	return link.Project(ctx, tx, entries)
+}
+
+func open(t testing.TB, target string) *office {
+	t.Helper()
+	ctx := context.Background()
+	db := sqldbtest.Open(t, target)
+	if err := store.Migrate(ctx, db); err != nil {
+		t.Fatal(err)
+	}
+	private, _, err := record.GenerateKey(rand.Reader, record.Origin("example.org"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	rec, err := recorder.Open(ctx, recorder.Options{DB: db, Signer: signer, Log: log, Project: project})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rec.Close() })
+	files, err := media.New(media.Options{Dir: t.TempDir(), Server: "example.org", DB: db, Record: rec, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &office{&capture.Service{DB: db, Record: rec, Media: files, Parsers: []capture.Parser{whatsapp.Parser{}}, Now: time.Now, Log: log},
+		&link.Service{DB: db, Record: rec, Log: log}}
+}
+
+func (o *office) size() int64 { return o.Record.Head().Edge.Size }
+
+// handIn files an export and returns its conversation.
+func (o *office) handIn(t testing.TB, person, zone, text string) string {
+	t.Helper()
+	f, err := capture.NewFile(t.Context(), person[1:]+".txt", strings.NewReader(text), int64(len(text)), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := capture.Options{DateOrder: "dmy"}
+	if zone != "" {
+		if opt.Zone, err = time.LoadLocation(zone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := o.capture.Submit(t.Context(), capture.Upload{Person: person, Files: []*capture.File{f}, Options: opt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Status != capture.StatusRead || len(r.Conversations) != 1 {
+		t.Fatalf("status %s, %d conversations: %v", r.Status, len(r.Conversations), r.Summary())
+	}
+	return r.Conversations[0].ID
+}
+
+func (o *office) compareDue(t testing.TB) {
+	t.Helper()
+	if err := o.CompareDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// said is a message of a chat that two telephones export.
+type said struct {
+	at   string // in UTC
+	who  string
+	text string
+}
+
+var chat = []said{
+	{"2023-10-27T09:00:05", "Asha", "Good morning Tom, can we go through the figures before the committee meets?"},
+	{"2023-10-27T09:00:20", "Tom", "Yes, at ten, if the minister's office has sent the annex by then"},
+	{"2023-10-27T09:01:02", "Asha", "ok"},
+	{"2023-10-27T09:01:10", "Tom", "ok"},
+	{"2023-10-27T09:01:30", "Asha", "ok"},
+	{"2023-10-27T09:02:00", "Tom", "The supplier wants an answer about the water quality contract today"},
+	{"2023-10-27T09:05:00", "Asha", "Tell them we never discussed a price on this number, please"},
+	{"2023-10-27T09:05:40", "Tom", "I would rather not put that in writing at all, to be honest"},
+	{"2023-10-27T09:07:00", "Asha", "Understood. Paragraph four of the letter stays as it is then"},
+	{"2023-10-29T10:00:00", "Tom", "Clocks went back last night and I was an hour early for the train"},
+	{"2023-10-29T10:01:00", "Asha", "Very funny. See you at the department on Monday morning then"},
+	{"2023-10-29T10:02:00", "Tom", "👍"},
+}
+
+// written is the chat as a telephone exports it.
+func written(t testing.TB, list []said, zone string, apple bool, names map[string]string, change func(i int, text string) (string, bool)) string {
+	t.Helper()
+	loc, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for i, m := range list {
+		text := m.text
+		if change != nil {
+			var keep bool
+			if text, keep = change(i, text); !keep {
+				continue
+			}
+		}
+		at, err := time.Parse("2006-01-02T15:04:05", m.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = at.In(loc)
+		who := m.who
+		if n := names[who]; n != "" {
+			who = n
+		}
+		if apple {
+			fmt.Fprintf(&b, "[%s] %s: %s\n", at.Format("02/01/2006, 15:04:05"), who, text)
+		} else {
+			fmt.Fprintf(&b, "%s - %s: %s\n", at.Format("02/01/2006, 15:04"), who, text)
+		}
+	}
+	return b.String()
+}
+
+// twoCopies hands in Asha's copy, without one message, and Tom's, in which another was deleted.
+func twoCopies(t testing.TB, o *office) (ashas, toms string) {
+	t.Helper()
+	ashas = o.handIn(t, "@asha:example.org", "Europe/London", written(t, chat, "Europe/London", true, map[string]string{"Asha": "Asha Rao", "Tom": "~ Tommy"},
+		func(i int, s string) (string, bool) { return s, i != 7 }))
+	toms = o.handIn(t, "@tom:example.org", "", written(t, chat, "Europe/Athens", false, map[string]string{"Asha": "+44 7700 900123", "Tom": "Tom Field"},
+		func(i int, s string) (string, bool) {
+			if i == 6 {
+				return "This message was deleted", true
+			}
+			return s, true
+		}))
+	return ashas, toms
+}
+
+func (o *office) thread(t testing.TB, id string) *link.ChatThread {
+	t.Helper()
+	x, err := o.Thread(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func TestTwoCopies(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, target string) {
+		o := open(t, target)
+		ashas, toms := twoCopies(t, o)
+		o.compareDue(t)
+		x := o.thread(t, toms)
+		if len(x.Copies) != 2 || len(x.Messages) != len(chat) {
+			t.Fatalf("%d copies and %d messages, want 2 and %d", len(x.Copies), len(x.Messages), len(chat))
+		}
+		if x.Floating || x.Copies[x.Reference].ID != ashas {
+			t.Errorf("the times are not those of the copy whose zone is known")
+		}
+		for i, m := range x.Messages {
+			at, _ := time.Parse("2006-01-02T15:04:05", chat[i].at)
+			if d := m.At - at.UnixMilli(); d < -60_000 || d > 60_000 {
+				t.Errorf("message %d was sent at %s, want %s", i, time.UnixMilli(m.At).UTC(), at)
+			}
+			want := map[bool]string{true: "Asha Rao", false: "Tom Field"}[chat[i].who == "Asha"]
+			if got := x.People[m.Person].Name; got != want {
+				t.Errorf("message %d is from %q, want %q", i, got, want)
+			}
+			if seen := len(m.Seen); seen != map[bool]int{true: 1, false: 2}[i == 7] {
+				t.Errorf("message %d is seen %d times", i, seen)
+			}
+		}
+		if got := x.Messages[6].Conflicts; !slices.Equal(got, []link.ConflictKind{link.DeletedHere}) {
+			t.Errorf("the deleted message has conflicts %v", got)
+		}
+		g := x.Gaps
+		if len(g.Deletions) != 1 || g.Deletions[0].Message != 6 {
+			t.Errorf("deletions: %+v", g.Deletions)
+		}
+		for n, c := range x.Copies {
+			if lacks := g.Copies[n].Lacks; lacks != map[bool]int{true: 1, false: 0}[c.ID == ashas] {
+				t.Errorf("copy %s lacks %d messages", c.ID, lacks)
+			}
+		}
+		// Each observation is of one message, which has an id that stays.
+		pos := x.Copies[0].Sightings[0].Pos
+		id, list, err := o.LogicalMessage(t.Context(), pos)
+		if err != nil || len(list) != 2 || !strings.HasPrefix(id, "msg_") {
+			t.Errorf("observation %d is of %q with %v: %v", pos, id, list, err)
+		}
+		for _, p := range list {
+			if again, _, err := o.LogicalMessage(t.Context(), p); err != nil || again != id {
+				t.Errorf("observation %d is of %q, and its twin of %q: %v", p, again, id, err)
+			}
+		}
+		// The same again changes nothing.
+		size := o.size()
+		twoCopies(t, o)
+		o.compareDue(t)
+		if o.size() != size {
+			t.Errorf("the record grew from %d to %d by the same files", size, o.size())
+		}
+	})
+}
+
+// What a person says counts, can be taken back, and is on the record each time.
+func TestPeopleSay(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, target string) {
+		ctx := t.Context()
+		o := open(t, target)
+		_, toms := twoCopies(t, o)
+		o.compareDue(t)
+		x := o.thread(t, toms)
+		a, b := x.Copies[0].Sightings[0].Pos, int64(0)
+		_, list, err := o.LogicalMessage(ctx, a)
+		if err != nil || len(list) != 2 {
+			t.Fatal(list, err)
+		}
+		b = list[1]
+		before, _, _ := o.LogicalMessage(ctx, b)
+		if err := o.Say(ctx, "@ruth:example.org", a, b, false); err != nil {
+			t.Fatal(err)
+		}
+		if _, list, _ := o.LogicalMessage(ctx, a); len(list) != 1 {
+			t.Errorf("parted, and still %v", list)
+		}
+		if id, list, _ := o.LogicalMessage(ctx, b); len(list) != 1 || id == before {
+			t.Errorf("parted, and still %v as %s", list, id)
+		}
+		if n := len(o.thread(t, toms).Messages); n != len(chat)+1 {
+			t.Errorf("%d messages, want %d", n, len(chat)+1)
+		}
+		if err := o.Undo(ctx, "@ruth:example.org", o.size()-1); err != nil {
+			t.Fatal(err)
+		}
+		if id, list, _ := o.LogicalMessage(ctx, b); len(list) != 2 || id != before {
+			t.Errorf("taken back, and it is %v as %s, want 2 as %s", list, id, before)
+		}
+		if err := o.Undo(ctx, "@ruth:example.org", o.size()-2); err == nil {
+			t.Error("what was taken back can be taken back again")
+		}
+		// Two messages of one copy are never one.
+		if err := o.Say(ctx, "@ruth:example.org", a, x.Copies[0].Sightings[1].Pos, true); err == nil {
+			t.Error("two messages of one copy were made one")
+		}
+		// Conversations that are not the same share no message, until that is taken back.
+		if err := o.SayChats(ctx, "@ruth:example.org", x.Copies[0].ID, x.Copies[1].ID, false); err != nil {
+			t.Fatal(err)
+		}
+		if y := o.thread(t, toms); len(y.Copies) != 1 {
+			t.Errorf("%d copies after the chats were parted", len(y.Copies))
+		}
+		if _, list, _ := o.LogicalMessage(ctx, a); len(list) != 1 {
+			t.Errorf("the chats are parted, and a message of both has %v", list)
+		}
+		if err := o.Undo(ctx, "@ruth:example.org", o.size()-1); err != nil {
+			t.Fatal(err)
+		}
+		if y := o.thread(t, toms); len(y.Copies) != 2 || len(y.Messages) != len(chat) {
+			t.Errorf("%d copies and %d messages after that was taken back", len(y.Copies), len(y.Messages))
+		}
+		checkRebuilt(t, o)
+	})
+}
+
+var linkTables = []string{"match_key", "link_due", "link_conversation", "link_group", "link_pair", "link_message", "link_alias", "link_said"}
+
+// dump reads the tables of links whole.
+func dump(t testing.TB, db *sqldb.DB) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	for _, table := range linkTables {
+		r, err := db.Reader().Query(t.Context(), "SELECT * FROM "+table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cols, _ := r.Columns()
+		for r.Next() {
+			row := make([]any, len(cols))
+			for i := range row {
+				row[i] = new(any)
+			}
+			if err := r.Scan(row...); err != nil {
+				t.Fatal(err)
+			}
+			line := ""
+			for _, v := range row {
+				x := *v.(*any)
+				if s, ok := x.([]byte); ok {
+					x = string(s)
+				}
+				line += fmt.Sprint(x, "|")
+			}
+			out[table] = append(out[table], line)
+		}
+		r.Close()
+		slices.Sort(out[table])
+	}
+	return out
+}
+
+// checkRebuilt makes the tables again from the entries and compares.
+func checkRebuilt(t testing.TB, o *office) {
+	t.Helper()
+	ctx := t.Context()
+	want := dump(t, o.DB)
+	undo := fmt.Errorf("undo")
+	err := o.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		for _, table := range linkTables {
+			if _, err := tx.Exec(ctx, "DELETE FROM "+table); err != nil {
+				return err
+			}
+		}
+		var list []recorder.Committed
+		err := store.Entries(ctx, tx, 0, o.size(), func(e *store.Entry) error {
+			list = append(list, recorder.Committed{ScopeID: e.Scope, Pos: e.Pos, Seq: e.Seq, Time: e.Time, Entry: recorder.Entry{Kind: e.Kind, Body: e.Body, Ref: e.Ref}})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for part := range slices.Chunk(list, 7) { // batches do not matter
+			if err := link.Project(ctx, tx, part); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil && err != undo {
+		t.Fatal(err)
+	}
+	for table, got := range dump(t, o.DB) {
+		if !reflect.DeepEqual(got, want[table]) {
+			t.Errorf("table %s rebuilt from the entries differs:\n got %v\nwant %v", table, got, want[table])
+		}
+	}
+}
