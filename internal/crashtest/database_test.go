@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -118,13 +119,13 @@ func TestTerminate(t *testing.T) {
 func terminate(t *testing.T, database string, rounds int) {
 	w := newWorld(t, t.TempDir(), database, senders, rooms)
 	unanswered := 0
-	for range rounds {
+	for round := range rounds {
 		p := w.start(t)
 		since := idleSync(t, w, p.addr)
 		l := w.load(p.addr, false)
 		w.settled(t, 100)
 		began := time.Now()
-		p.cmd.Process.Signal(os.Interrupt)
+		p.cmd.Process.Signal([]os.Signal{syscall.SIGTERM, os.Interrupt}[round%2])
 		select {
 		case <-p.done:
 		case <-time.After(10 * time.Second):
