@@ -5,6 +5,7 @@ import (
 	"despatch/internal/capture"
 	"despatch/internal/capture/email"
 	"despatch/internal/capture/meta"
+	"despatch/internal/capture/slack"
 	"despatch/internal/capture/sms"
 	"despatch/internal/capture/telegram"
 	"despatch/internal/capture/tox"
@@ -19,6 +20,7 @@ func Parsers() []capture.Parser {
 		sms.Parser{},
 		meta.Parser{},
 		telegram.Parser{},
+		slack.Parser{},
 		tox.Parser{},
 		whatsapp.Parser{},
 		email.Parser{},
