@@ -4,6 +4,7 @@ package systems
 import (
 	"despatch/internal/capture"
 	"despatch/internal/capture/email"
+	"despatch/internal/capture/mattermost"
 	"despatch/internal/capture/meta"
 	"despatch/internal/capture/slack"
 	"despatch/internal/capture/sms"
@@ -21,6 +22,7 @@ func Parsers() []capture.Parser {
 		meta.Parser{},
 		telegram.Parser{},
 		slack.Parser{},
+		mattermost.Parser{},
 		tox.Parser{},
 		whatsapp.Parser{},
 		email.Parser{},
