@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"despatch/internal/capture"
+	chatlink "despatch/internal/capture/link"
 	"despatch/internal/capture/office"
 	"despatch/internal/disclosure"
 	"despatch/internal/httpd"
@@ -40,6 +41,7 @@ type Server struct {
 	Identity *identity.Service
 	Cases    *disclosure.Service
 	Capture  *capture.Service
+	Links    *chatlink.Service
 	Office   *office.Service
 	Temp     string // where a file lies while it is handed in
 	HTTP     *httpd.Adapter

@@ -452,14 +452,45 @@ func (s *Service) Around(ctx context.Context, who matrix.UserID, id string, posi
 	if err != nil {
 		return nil, fmt.Errorf("messages around %d: %w", position, err)
 	}
-	near = slices.DeleteFunc(near, func(p int64) bool {
+	return s.look(ctx, who, id, near, bounds)
+}
+
+// MostRead is how many messages [Service.Read] reads at once.
+const MostRead = 500
+
+// Read returns those of some messages that are within the case's bounds, collected or not, in the order of
+// the positions. It is recorded.
+func (s *Service) Read(ctx context.Context, who matrix.UserID, id string, positions []int64) ([]*Item, error) {
+	if len(positions) > MostRead {
+		return nil, httpd.InvalidParam("Read at most %d messages at once.", MostRead)
+	}
+	a, err := enter(ctx, s.opt.DB.Reader(), who, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.work(); err != nil {
+		return nil, err
+	}
+	bounds, err := s.reach(ctx, &a.c)
+	if err != nil {
+		return nil, err
+	}
+	return s.look(ctx, who, id, positions, bounds)
+}
+
+// look records that messages are read, those of them that are within bounds, and reads them.
+func (s *Service) look(ctx context.Context, who matrix.UserID, id string, near []int64, bounds search.Bounds) ([]*Item, error) {
+	near = slices.DeleteFunc(slices.Clone(near), func(p int64) bool {
 		_, err := s.within(ctx, []int64{p}, bounds)
 		return err != nil
 	})
+	if len(near) == 0 {
+		return nil, nil
+	}
 	if _, err := s.note(ctx, who, id, record.KindView, &entry{Type: "view.context", Items: near}, (*access).work); err != nil {
 		return nil, err
 	}
-	l := s.loader(q)
+	l := s.loader(s.opt.DB.Reader())
 	items, err := l.items(ctx, now(near))
 	if err != nil {
 		return nil, err

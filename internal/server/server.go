@@ -22,8 +22,9 @@ import (
 
 	"despatch/internal/capture"
 	"despatch/internal/capture/folder"
-	"despatch/internal/capture/office"
+	"despatch/internal/capture/link"
 	"despatch/internal/capture/ocr"
+	"despatch/internal/capture/office"
 	"despatch/internal/capture/systems"
 	"despatch/internal/clientapi"
 	"despatch/internal/console"
@@ -76,6 +77,7 @@ type Server struct {
 	Rooms    *room.Service
 	Media    *media.Service
 	Capture  *capture.Service
+	Links    *link.Service
 	Office   *office.Service
 	Index    *search.Index
 	Cases    *disclosure.Service
@@ -159,6 +161,9 @@ func (s *Server) project(ctx context.Context, tx *sqldb.Tx, entries []recorder.C
 	if err := capture.Project(ctx, tx, entries); err != nil {
 		return err
 	}
+	if err := link.Project(ctx, tx, entries); err != nil {
+		return err
+	}
 	return office.Project(ctx, tx, entries)
 }
 
@@ -174,6 +179,8 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 	} else {
 		s.Log.InfoContext(ctx, "words in pictures cannot be searched: tesseract is not installed", "err", err)
 	}
+	s.Links = &link.Service{DB: s.DB, Record: s.Rec, Log: s.Log}
+	s.Capture.Filed = s.Links.Wake
 	target := s.Database
 	if !strings.HasPrefix(target, "postgres") {
 		target = filepath.Join(s.Data, "search.db")
@@ -206,7 +213,7 @@ func (s *Server) faces() http.Handler {
 	mux.Handle("/.well-known/matrix/", api)
 	mux.Handle("/record/", (&publicapi.Server{Rec: s.Rec, DB: s.DB, Key: s.Key, HTTP: adapter}).Handler())
 	s.Console = &console.Server{Name: s.Name, BaseURL: s.BaseURL, HTTPS: s.HTTPS, Proxies: s.Proxies, DB: s.DB, Rec: s.Rec,
-		Key: s.Key, Identity: s.Identity, Cases: s.Cases, Capture: s.Capture, Office: s.Office, Temp: s.Data, HTTP: adapter, Now: s.Now, Log: s.Log}
+		Key: s.Key, Identity: s.Identity, Cases: s.Cases, Capture: s.Capture, Links: s.Links, Office: s.Office, Temp: s.Data, HTTP: adapter, Now: s.Now, Log: s.Log}
 	mux.Handle("/console/", s.Console.Handler())
 	mux.Handle("/", webclient.Handler())
 	mux.HandleFunc("GET /health", s.health)
@@ -241,6 +248,7 @@ func (s *Server) start() {
 		s.running.Go(func() { drop.Run(ctx) })
 	}
 	s.running.Go(func() { s.Office.Run(ctx) })
+	s.running.Go(func() { s.Links.Run(ctx) })
 	s.running.Go(func() {
 		if err := s.Capture.Resume(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("exports that were broken off by a crash could not be filed", "err", err)
