@@ -12,12 +12,14 @@ import (
 	"despatch/internal/capture/tox"
 	"despatch/internal/capture/unstructured"
 	"despatch/internal/capture/whatsapp"
+	"despatch/internal/capture/whatsappdb"
 )
 
 // Parsers returns the parsers in the order in which they are asked whether they know a file: those that
 // look for something unmistakable first, and last the one that takes everything.
 func Parsers() []capture.Parser {
 	return []capture.Parser{
+		whatsappdb.Parser{},
 		sms.Parser{},
 		meta.Parser{},
 		telegram.Parser{},
