@@ -68,6 +68,9 @@ type captureJob struct {
 func parsers() []capture.Parser { return systems.Parsers() }
 
 func captureCommand(ctx context.Context, p *program, args []string) error {
+	if asksNextcloud(args) {
+		return captureNextcloud(ctx, p, args)
+	}
 	var j captureJob
 	c, rest, err := load("capture", args, p.env, func(f *flag.FlagSet) {
 		f.StringVar(&j.as, "as", "", "")

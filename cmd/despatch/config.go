@@ -59,6 +59,8 @@ type Config struct {
 
 	DropFolder string `name:"drop-folder" default:"" for:"serve" usage:"Folder that is watched, with a folder for each person by the name they sign in with: what is put there is taken onto the record for them and moved aside beside a receipt. If empty, there is none."`
 
+	NextcloudServers string `name:"nextcloud-servers" default:"" for:"capture" usage:"Addresses of Nextclouds that conversations of Talk may be fetched from, such as https://cloud.example.org, separated by commas. If empty, there is none."`
+
 	MetricsListen string `name:"metrics-listen" default:"" for:"serve" usage:"Loopback address for Prometheus, such as 127.0.0.1:9008. If empty, there is none."`
 
 	MetricsToken string `name:"metrics-token" default:"" for:"serve" secret:"yes" usage:"If set, /metrics is also on the main address, for those who send this bearer token. Put it into the file or the environment: others on the machine can see flags."`
