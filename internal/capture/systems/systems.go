@@ -4,8 +4,10 @@ package systems
 import (
 	"despatch/internal/capture"
 	"despatch/internal/capture/email"
+	"despatch/internal/capture/imessage"
 	"despatch/internal/capture/mattermost"
 	"despatch/internal/capture/meta"
+	"despatch/internal/capture/nextcloud"
 	"despatch/internal/capture/slack"
 	"despatch/internal/capture/sms"
 	"despatch/internal/capture/telegram"
@@ -20,11 +22,13 @@ import (
 func Parsers() []capture.Parser {
 	return []capture.Parser{
 		whatsappdb.Parser{},
+		imessage.Parser{},
 		sms.Parser{},
 		meta.Parser{},
 		telegram.Parser{},
 		slack.Parser{},
 		mattermost.Parser{},
+		nextcloud.Parser{},
 		tox.Parser{},
 		whatsapp.Parser{},
 		email.Parser{},
