@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	pathpkg "path"
 	"time"
 )
 
@@ -169,4 +170,10 @@ func (m *Member) Hash(ctx context.Context) ([32]byte, error) {
 	}
 	h.Sum(sum[:0])
 	return sum, nil
+}
+
+// NewMember returns a member of a container that a parser opens itself. Its bytes can be had again only
+// through open, so an attachment made from it must give [Attachment.Open].
+func NewMember(f *File, path string, size int64, modTime time.Time, open func() (io.ReadCloser, error)) *Member {
+	return &Member{File: f, Path: path, Name: pathpkg.Base(path), Size: size, ModTime: modTime, open: open}
 }

@@ -3,6 +3,7 @@
 package capturetest
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bytes"
 	"context"
@@ -20,6 +21,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"despatch/internal/capture"
+	"despatch/internal/capture/tally"
 )
 
 // File returns bytes as a file that was handed in.
@@ -47,6 +49,26 @@ func Zip(t testing.TB, name string, entries ...Entry) *capture.File {
 		f, err := w.Create(e.Name)
 		if err == nil {
 			_, err = io.WriteString(f, e.Data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return File(t, name, b.Bytes())
+}
+
+// Tar returns a tar archive of the entries.
+func Tar(t testing.TB, name string, entries ...Entry) *capture.File {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, e := range entries {
+		err := w.WriteHeader(&tar.Header{Name: e.Name, Size: int64(len(e.Data)), Mode: 0o644, Typeflag: tar.TypeReg, Format: tar.FormatUSTAR})
+		if err == nil {
+			_, err = io.WriteString(w, e.Data)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -207,7 +229,14 @@ func Bytes(t testing.TB, src *capture.Source, cache map[string][]byte, sha, path
 			continue
 		}
 		m := f.Member()
-		if path != "" {
+		if path != "" && tally.IsTar(f) {
+			list, _, err := tally.Tar(f, src.Bounds())
+			i := slices.IndexFunc(list, func(m *capture.Member) bool { return m.Path == path })
+			if err != nil || i < 0 {
+				t.Fatalf("no %s in %s, %v", path, f.Name, err)
+			}
+			m = list[i]
+		} else if path != "" {
 			a, err := capture.OpenZip(f, src.Bounds())
 			if err != nil {
 				t.Fatal(err)

@@ -298,6 +298,15 @@ func (w *writer) words(s string, pre bool) {
 	}
 }
 
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
 // blank says whether a page folds a character into one space; a no-break space it does not.
 func blank(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' || r == '\f' }
 
@@ -317,7 +326,7 @@ func (w *writer) node(n *html.Node, pre bool) {
 		w.newline()
 		return
 	case "img", "emoji", "customemoji":
-		if alt := Attr(n, "alt"); alt != "" {
+		if alt := Attr(n, "alt"); n.Data != "img" || !ascii(alt) || strings.Contains(strings.ToLower(Attr(n, "itemtype")+Attr(n, "class")), "emoji") {
 			w.words(alt, false)
 		}
 		return

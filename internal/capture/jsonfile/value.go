@@ -206,3 +206,71 @@ func Paths(r io.Reader, n int64, fold func(string) string) map[string]bool {
 	}
 	return seen
 }
+
+// Each calls fn for every record at a path such as "value[]", "[].value[]" or "", and passes over all
+// else. Other, if it is not nil, is told of the keys beside the path and must consume their values.
+func (j *Reader) Each(path string, other func(key string) error, fn func(*Record) error) error {
+	if path == "" {
+		r, err := j.Record()
+		if err != nil {
+			return err
+		}
+		return fn(r)
+	}
+	if rest, ok := strings.CutPrefix(path, "[]"); ok {
+		if j.Kind() != '[' {
+			return j.Skip()
+		}
+		return j.Array(func() error { return j.Each(strings.TrimPrefix(rest, "."), other, fn) })
+	}
+	end := strings.IndexAny(path, ".[")
+	if end < 0 {
+		end = len(path)
+	}
+	key, rest := path[:end], strings.TrimPrefix(path[end:], ".")
+	if j.Kind() != '{' {
+		return j.Skip()
+	}
+	return j.Object(func(k string) error {
+		switch {
+		case k == key:
+			return j.Each(rest, other, fn)
+		case other != nil:
+			return other(k)
+		}
+		return j.Skip()
+	})
+}
+
+// Where returns the shortest path in a set of [Paths] below which there are all of some keys: "value[]"
+// if they are those of the objects in the array under value. It returns ok false if there is none.
+func Where(paths map[string]bool, keys ...string) (prefix string, ok bool) {
+	for p := range paths {
+		at, found := strings.CutSuffix(p, keys[0])
+		if !found || at != "" && !strings.HasSuffix(at, ".") {
+			continue
+		}
+		all := true
+		for _, k := range keys[1:] {
+			all = all && paths[at+k]
+		}
+		at = strings.TrimSuffix(at, ".")
+		if all && (!ok || len(at) < len(prefix) || len(at) == len(prefix) && at < prefix) {
+			prefix, ok = at, true
+		}
+	}
+	return prefix, ok
+}
+
+// Parse reads a value from a text, such as a field that holds JSON itself; nil if it is none.
+func Parse(s string) *Value {
+	j, err := NewReader(strings.NewReader(s), "", capture.DefaultLimits)
+	if err != nil || j.Kind() != '{' && j.Kind() != '[' {
+		return nil
+	}
+	v, err := j.Value()
+	if err != nil {
+		return nil
+	}
+	return v
+}

@@ -25,12 +25,26 @@ type Export struct {
 	named   map[*capture.Member]bool
 	aside   map[*capture.Member]bool
 	hashes  map[*capture.Member]string
+	inTar   map[*capture.File]bool
 }
 
 // Open opens the containers of a source.
 func Open(src *capture.Source) (*Export, error) {
-	x := &Export{chats: map[*capture.Member]bool{}, named: map[*capture.Member]bool{}, aside: map[*capture.Member]bool{}, hashes: map[*capture.Member]string{}}
+	x := &Export{chats: map[*capture.Member]bool{}, named: map[*capture.Member]bool{}, aside: map[*capture.Member]bool{}, hashes: map[*capture.Member]string{}, inTar: map[*capture.File]bool{}}
 	for _, f := range src.Files {
+		if IsTar(f) {
+			members, skipped, err := Tar(f, src.Bounds())
+			if err != nil {
+				return nil, err
+			}
+			x.zipped, x.inTar[f] = true, true
+			x.Members = append(x.Members, members...)
+			for _, s := range skipped {
+				x.extra += s.Count
+				x.skipped = capture.AddSkip(x.skipped, s.Reason, s.Count, s.Detail)
+			}
+			continue
+		}
 		if !capture.IsZip(f) {
 			x.Members = append(x.Members, f.Member())
 			continue
@@ -47,22 +61,6 @@ func Open(src *capture.Source) (*Export, error) {
 		}
 	}
 	return x, nil
-}
-
-// Container replaces a file by what is in it.
-func (x *Export) Container(file *capture.Member, inside []*capture.Member, skipped []capture.Skip) {
-	list := make([]*capture.Member, 0, len(x.Members)+len(inside))
-	for _, m := range x.Members {
-		if m != file {
-			list = append(list, m)
-		}
-	}
-	x.Members = append(list, inside...)
-	x.zipped, x.byName = true, nil
-	for _, s := range skipped {
-		x.extra += s.Count
-		x.skipped = capture.AddSkip(x.skipped, s.Reason, s.Count, s.Detail)
-	}
 }
 
 // Where returns where a member stands: its path inside its container, or the name it was handed in by.
@@ -182,6 +180,9 @@ func (x *Export) Attach(ctx context.Context, a *capture.Attachment, m *capture.M
 	}
 	x.named[m] = true
 	a.Presence, a.Path, a.Size, a.SHA256, a.Within = capture.Present, m.Path, m.Size, sum, hex.EncodeToString(m.File.SHA256[:])
+	if x.inTar[m.File] {
+		a.Path, a.Within, a.Open = "", "", m.Open
+	}
 	return nil
 }
 
