@@ -27,7 +27,7 @@ func TestRoutes(t *testing.T) {
 	}
 	o.add(t, "zed", identity.Staff)
 	fill := strings.NewReplacer("{$}", "", "{user}", "@zed:example.org", "{role}", "security", "{what}", "granted", "{number}", "1",
-		"{case}", "nothing", "{item}", "1", "{bundle}", "nothing", "{submission}", "nothing")
+		"{case}", "nothing", "{item}", "1", "{bundle}", "nothing", "{submission}", "nothing", "{chat}", "nothing")
 	for _, rt := range console.Routes() {
 		method, path, _ := strings.Cut(rt.Pattern, " ")
 		path = fill.Replace(path)
@@ -248,7 +248,7 @@ func TestNothingSaid(t *testing.T) {
 			continue
 		}
 		path = strings.NewReplacer("{$}", "", "{user}", "@ben:example.org", "{role}", "security", "{what}", "granted", "{number}", "1",
-			"{case}", "nothing", "{item}", "1", "{bundle}", "nothing", "{submission}", "nothing").Replace(path)
+			"{case}", "nothing", "{item}", "1", "{bundle}", "nothing", "{submission}", "nothing", "{chat}", "nothing").Replace(path)
 		for _, b := range []*browser{it, au} {
 			if p := b.get(t, path); strings.Contains(p.body, "xyzzy") || strings.Contains(p.body, "Sesame") || strings.Contains(p.body, string(room)) {
 				t.Errorf("%s shows something of a conversation", path)

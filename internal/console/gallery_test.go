@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -158,6 +159,7 @@ func gallery() map[string]framed {
 	up.Questions = []capture.Question{{About: "date_order", Text: "Does the telephone write the day or the month first?", Example: "03/04/2026, 10:11", Answers: []capture.Answer{{Value: "dmy", Meaning: "3 April 2026"}, {Value: "mdy", Meaning: "4 March 2026"}}}}
 	up.wrong("Does the telephone write the day or the month first?", &up.DateOrder)
 	out["upload"] = up
+	maps.Copy(out, linkedGallery())
 	for _, f := range out {
 		f.common().Service, f.common().CSRF = "Records office and IT desk", "token"
 		f.common().User = "Ruth Bennett"

@@ -107,6 +107,12 @@ func (s *Server) routes() []route {
 		{"GET /console/captures/add", records, s.uploadPage},
 		{uploadRoute, records, s.uploadFile},
 		{"GET /console/captures/{submission}", records, s.capture},
+		{"GET /console/chats", records, s.chats},
+		{"GET /console/chats/doubts", records, s.doubts},
+		{"POST /console/chats/doubts", records, s.say},
+		{"POST /console/chats/undo", records, s.undoSaid},
+		{"GET /console/chats/{chat}", records, s.chat},
+		{"GET /console/chats/{chat}/messages/{item}", records, s.chatMessage},
 	}
 }
 

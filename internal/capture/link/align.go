@@ -174,7 +174,7 @@ func (m *matcher) same(i int, s, t *Sighting) (float64, Rule) {
 		return math.Log(1e-3) + m.rare(class, s), ByLikeness
 	}
 	if exact {
-		return math.Log(1e-4), ByPlace
+		return math.Log(2e-4), ByPlace
 	}
 	return math.Log(1e-6), ByPlace
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/go-json-experiment/json"
+
 	"despatch/internal/record"
 	"despatch/internal/store"
 )
@@ -161,4 +163,17 @@ func (s *Service) LogicalMessage(ctx context.Context, pos int64) (id string, obs
 	}
 	observations, err = store.ObservationsOf(ctx, q, root)
 	return MessageID(e.Ref), observations, err
+}
+
+// Reasons returns, in plain words, what a comparison rests on; entry is the position of its entry.
+func (s *Service) Reasons(ctx context.Context, entry int64) ([]string, error) {
+	e, err := store.EntryAt(ctx, s.DB.Reader(), entry)
+	if err != nil {
+		return nil, err
+	}
+	var x statement
+	if err := json.Unmarshal(e.Body, &x); err != nil {
+		return nil, fmt.Errorf("entry %d: %w", entry, err)
+	}
+	return x.Reasons, nil
 }
