@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"despatch/internal/appservice"
 	"despatch/internal/capture"
 	"despatch/internal/capture/office"
 	"despatch/internal/eventauth"
@@ -42,6 +43,7 @@ type Server struct {
 	Capture  *capture.Service
 	Office   *office.Service
 	Index    *search.Index
+	Bridges  *appservice.Service
 	Temp     string // folder for files under way
 	HTTP     *httpd.Adapter
 	Key      string         // the record's verifier key
@@ -68,6 +70,9 @@ func (s *Server) caller(r *http.Request) (session, error) {
 	token := httpd.AccessToken(r)
 	if token == "" {
 		return nil, httpd.MissingToken()
+	}
+	if b := s.Bridges.ByToken(token); b != nil {
+		return s.bridged(r, b)
 	}
 	return s.Identity.Authenticate(r.Context(), token)
 }

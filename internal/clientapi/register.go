@@ -40,8 +40,14 @@ func closed() error { return httpd.Forbidden("Accounts are given by your organis
 // register implements "POST /register". It refuses, unless registration is open: accounts are given by the
 // organisation.
 func (s *Server) register(r *http.Request, req *registerRequest) (*registerResponse, error) {
+	if req.Type == loginBridged {
+		return s.registerBridged(r, req)
+	}
 	if !s.OpenRegistration {
 		return nil, closed()
+	}
+	if err := s.free(req.Username); err != nil {
+		return nil, err
 	}
 	switch kind := r.URL.Query().Get("kind"); kind {
 	case "", "user":
@@ -78,6 +84,9 @@ type availableResponse struct {
 func (s *Server) available(r *http.Request, _ *httpd.None) (*availableResponse, error) {
 	if !s.OpenRegistration {
 		return nil, closed()
+	}
+	if err := s.free(r.URL.Query().Get("username")); err != nil {
+		return nil, err
 	}
 	if err := s.Identity.Available(r.Context(), r.URL.Query().Get("username")); err != nil {
 		return nil, err

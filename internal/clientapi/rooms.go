@@ -55,6 +55,9 @@ func (s *Server) createRoom(r *http.Request, x session, req *createRequest) (*ro
 		if err != nil {
 			return nil, httpd.InvalidParam("%s", err)
 		}
+		if err := s.freeAlias(x, alias); err != nil {
+			return nil, err
+		}
 		if _, _, err := store.Alias(r.Context(), s.DB.Reader(), alias); err == nil {
 			return nil, httpd.RoomInUse("There is a conversation with the address %s already.", alias)
 		}
@@ -90,6 +93,9 @@ func (s *Server) alias(r *http.Request, _ session, _ *httpd.None) (*aliasRespons
 		return nil, err
 	}
 	id, _, err := store.Alias(r.Context(), s.DB.Reader(), alias)
+	if err == store.ErrNotFound && s.Bridges.AskAlias(r.Context(), alias) {
+		id, _, err = store.Alias(r.Context(), s.DB.Reader(), alias)
+	}
 	if err == store.ErrNotFound {
 		return nil, httpd.NotFound("There is no conversation %s.", alias)
 	}

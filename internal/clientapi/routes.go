@@ -21,6 +21,12 @@ func open[Req, Resp any](s *Server, spec string, h func(*http.Request, *Req) (*R
 // signedIn is a route for those who are signed in.
 func signedIn[Req, Resp any](s *Server, spec string, h func(*http.Request, session, *Req) (*Resp, error), opts ...httpd.Option) route {
 	return at(spec, httpd.JSONAs(s.HTTP, s.caller, func(r *http.Request, x session, req *Req) (*Resp, error) {
+		if x.Via != "" {
+			var err error
+			if r, err = s.asBridge(r, x, req); err != nil {
+				return nil, err
+			}
+		}
 		resp, err := h(r, x, req)
 		return resp, refusal(err)
 	}, opts...))
@@ -174,6 +180,10 @@ func (s *Server) routes() []route {
 		at("GET /_matrix/media/v3/download/{serverName}/{mediaID}", httpd.Func(s.HTTP, s.download)),
 		at("GET /_matrix/media/v3/download/{serverName}/{mediaID}/{fileName}", httpd.Func(s.HTTP, s.download)),
 		at("GET /_matrix/media/v3/thumbnail/{serverName}/{mediaID}", httpd.Func(s.HTTP, s.thumbnail)),
+
+		// Application services
+		open(s, "POST /_matrix/client/v1/appservice/{serviceID}/ping", s.pingBridge),
+		signedIn(s, "POST /_matrix/client/unstable/com.beeper.backfill/rooms/{roomID}/batch_send", s.bringIn, httpd.Write, httpd.MaxBody(maxBatchBody)),
 
 		// Despatch's own, for its messenger
 		signedIn(s, "GET /_despatch/v1/receipt/{roomID}/{eventID}", s.recordReceipt),

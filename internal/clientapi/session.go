@@ -46,7 +46,8 @@ func (s *Server) versions(*http.Request, *httpd.None) (*versionsResponse, error)
 	return &versionsResponse{
 		Versions: []string{"r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10",
 			"v1.11", "v1.12"},
-		UnstableFeatures: map[string]bool{"org.despatch.record": true, "org.matrix.simplified_msc3575": true},
+		UnstableFeatures: map[string]bool{"org.despatch.record": true, "org.matrix.simplified_msc3575": true,
+			"fi.mau.msc2659.stable": true, "io.element.msc4190": true, "com.beeper.batch_sending": true},
 	}, nil
 }
 
@@ -78,7 +79,7 @@ type loginFlow struct {
 
 // loginFlows implements "Login", GET.
 func (s *Server) loginFlows(*http.Request, *httpd.None) (*loginFlowsResponse, error) {
-	return &loginFlowsResponse{[]loginFlow{{"m.login.password"}}}, nil
+	return &loginFlowsResponse{[]loginFlow{{"m.login.password"}, {loginBridged}}}, nil
 }
 
 type loginRequest struct {
@@ -102,6 +103,9 @@ type loginResponse struct {
 
 // login implements "Login", POST.
 func (s *Server) login(r *http.Request, req *loginRequest) (*loginResponse, error) {
+	if req.Type == loginBridged {
+		return s.loginAsBridged(r, req)
+	}
 	if req.Type != "m.login.password" {
 		return nil, httpd.Unknown("Only signing in with a password is offered here.")
 	}
@@ -149,6 +153,9 @@ type passwordRequest struct {
 
 // confirm asks for the caller's password ("User-Interactive Authentication API").
 func (s *Server) confirm(r *http.Request, x session, auth *passwordStage) error {
+	if x.Via != "" {
+		return nil // application services have shown their token, and no password (MSC4190)
+	}
 	if auth == nil || auth.Type == "" {
 		return s.uia.ask(r, "m.login.password")
 	}
@@ -226,6 +233,9 @@ type nameDeviceRequest struct {
 
 // nameDevice implements "PUT /devices/{deviceId}".
 func (s *Server) nameDevice(r *http.Request, x session, req *nameDeviceRequest) (*httpd.None, error) {
+	if x.Via != "" {
+		return s.nameBridgedDevice(r, x, strings.TrimSpace(req.DisplayName))
+	}
 	return &httpd.None{}, s.Identity.NameDevice(r.Context(), x.User, r.PathValue("deviceID"), strings.TrimSpace(req.DisplayName))
 }
 
@@ -249,6 +259,12 @@ func (s *Server) deleteDevices(r *http.Request, x session, req *deleteDevicesReq
 		return nil, err
 	}
 	for _, device := range req.Devices {
+		if x.Via != "" {
+			if err := s.Identity.RemoveBridgedDevice(r.Context(), x.Via, x.User, device); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err := s.Identity.RemoveDevice(r.Context(), identity.By(x.User), x.User, device); err != nil {
 			return nil, err
 		}

@@ -13,7 +13,10 @@ import (
 	"despatch/internal/store"
 )
 
-type viaKey struct{}
+type (
+	viaKey     struct{}
+	claimedKey struct{}
+)
 
 // Via returns a context in which everything that is sent bears a bridge's name on the record: it is brought
 // in by the bridge in other people's names.
@@ -24,6 +27,12 @@ func Via(ctx context.Context, bridge string) context.Context {
 func viaOf(ctx context.Context) string {
 	via, _ := ctx.Value(viaKey{}).(string)
 	return via
+}
+
+// Claimed returns a context in which what is sent bears the time that a bridge claims for it, in milliseconds.
+// When it arrived is on the record beside it.
+func Claimed(ctx context.Context, ms int64) context.Context {
+	return context.WithValue(ctx, claimedKey{}, ms)
 }
 
 // source is what the record says of how an event came in: through which bridge, when it arrived, and whether

@@ -192,6 +192,9 @@ type Sent struct {
 // [*eventauth.Rejection], [ErrNotFound], and those of package matrix.
 func (s *Service) Send(ctx context.Context, d Draft) (Sent, error) {
 	d.Via = viaOf(ctx)
+	if ms, ok := ctx.Value(claimedKey{}).(int64); ok && d.Via != "" {
+		d.Claimed = ms
+	}
 	if err := s.check(&d); err != nil {
 		return Sent{}, err
 	}

@@ -15,11 +15,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	_ "time/tzdata" // machines without a list of time zones
 
 	"golang.org/x/mod/sumdb/note"
 
+	"despatch/internal/appservice"
 	"despatch/internal/capture"
 	"despatch/internal/capture/folder"
 	"despatch/internal/capture/link"
@@ -64,6 +66,9 @@ type Config struct {
 	NoLimits           bool   // nobody is made to wait
 	AnyPassword        bool   // weak passwords are taken too
 	DropFolder         string // with a folder for each person; "" for none
+
+	AppServices []string      // files with the registrations of application services
+	AppRetry    time.Duration // after which one that did not answer is tried again first; 1 s if zero
 }
 
 // Server is a whole Despatch.
@@ -81,8 +86,11 @@ type Server struct {
 	Office   *office.Service
 	Index    *search.Index
 	Cases    *disclosure.Service
+	Bridges  *appservice.Service
 	API      *clientapi.Server
 	Console  *console.Server
+
+	published atomic.Pointer[appservice.Service] // once it is there, to be told of what is published
 
 	handler http.Handler
 	stop    context.CancelFunc
@@ -135,7 +143,13 @@ func (s *Server) services(ctx context.Context, signer note.Signer) error {
 	s.Rooms = &room.Service{DB: s.DB, Server: s.Name, Version: s.Version, Now: s.Now, Log: s.Log}
 	s.Rooms.Init()
 	var err error
-	published := func(c []recorder.Committed) { s.Rooms.Recovered(c); s.Hub.Published(c) }
+	published := func(c []recorder.Committed) {
+		s.Rooms.Recovered(c)
+		s.Hub.Published(c)
+		if bridges := s.published.Load(); bridges != nil {
+			bridges.Published()
+		}
+	}
 	s.Rec, err = recorder.Open(ctx, recorder.Options{DB: s.DB, Signer: signer, Log: s.Log, Now: s.Now, Project: s.project, Published: published})
 	if err != nil {
 		return err
@@ -145,12 +159,34 @@ func (s *Server) services(ctx context.Context, signer note.Signer) error {
 	}
 	s.Identity = identity.New(identity.Options{Server: s.Name, DB: s.DB, Record: s.Rec, Log: s.Log, Now: s.Now, Cost: s.Cost,
 		NoLimits: s.NoLimits, AnyPassword: s.AnyPassword})
-	s.Rooms.Rec, s.Rooms.Hub, s.Rooms.Profile = s.Rec, s.Hub, clientapi.Profile(s.Identity)
+	if err := s.bridges(ctx); err != nil {
+		return err
+	}
+	s.Rooms.Rec, s.Rooms.Hub, s.Rooms.Profile = s.Rec, s.Hub, clientapi.ProfileOf(s.Identity, s.Bridges)
 	if err := s.evidence(ctx, signer); err != nil {
 		return err
 	}
 	s.handler = s.faces()
 	return nil
+}
+
+// bridges reads the registrations of application services.
+func (s *Server) bridges(ctx context.Context) error {
+	registrations, err := appservice.Load(s.AppServices)
+	if err != nil {
+		return err
+	}
+	s.Bridges, err = appservice.New(appservice.Options{Server: s.Name, DB: s.DB, Record: s.Rec, Hub: s.Hub, Registrations: registrations,
+		Log: s.Log, Now: s.Now, Retry: s.AppRetry,
+		Register: func(ctx context.Context, service, localpart string) error {
+			_, err := s.Identity.CreateBridged(ctx, service, localpart)
+			return err
+		}})
+	if err != nil {
+		return err
+	}
+	s.published.Store(s.Bridges)
+	return s.Bridges.Start(ctx)
 }
 
 // project brings the tables up to what is new on the record.
@@ -203,7 +239,7 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 func (s *Server) faces() http.Handler {
 	adapter := &httpd.Adapter{Log: s.Log, Observe: s.Observe, Explain: clientapi.Explain, Writes: httpd.NewLimit(maxWrites)}
 	s.API = &clientapi.Server{Name: s.Name, BaseURL: s.BaseURL, DB: s.DB, Rec: s.Rec, Identity: s.Identity, Rooms: s.Rooms,
-		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Office: s.Office, Index: s.Index, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log,
+		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Office: s.Office, Index: s.Index, Bridges: s.Bridges, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log,
 		OpenRegistration: s.OpenRegistration, RegistrationSecret: s.RegistrationSecret, Version: s.Program}
 	mux := http.NewServeMux()
 	api := s.API.Handler()
@@ -243,6 +279,7 @@ func (s *Server) start() {
 	s.running.Go(func() { s.Identity.Run(ctx) })
 	s.running.Go(func() { s.Media.Run(ctx) })
 	s.running.Go(func() { s.Index.Run(ctx) })
+	s.running.Go(func() { s.Bridges.Run(ctx) })
 	if s.DropFolder != "" {
 		drop := &folder.Drop{Dir: s.DropFolder, Service: s.Capture, Person: s.localpart, Log: s.Log}
 		s.running.Go(func() { drop.Run(ctx) })

@@ -29,9 +29,9 @@ type Event struct {
 	Txn         string
 	PrevContent []byte // of the state event that this one replaces
 	Replaces    matrix.EventID
-	ExpireAt    int64  // when it disappears from the live view, or 0
-	Target      int64  // of a redaction: the position of what it redacts, or -1
-	Reason      string // of a redaction: why, if the server made it
+	ExpireAt    int64        // when it disappears from the live view, or 0
+	Target      int64        // of a redaction: the position of what it redacts, or -1
+	Reason      string       // of a redaction: why, if the server made it
 	History     *store.Place // of what was said before what is in the room already
 
 	prunedBy atomic.Pointer[Event] // the redaction that came later
@@ -58,6 +58,7 @@ type Hub struct {
 	sides   []sideChange    // the most recent changes of receipts and typing, in order of place
 	sideLow int64           // every such change above this place is in sides
 	closing chan struct{}
+	onSide  func() // called when sides grows
 
 	presence    map[matrix.UserID]*presence
 	keySide     map[matrix.UserID]int64 // places of the last changes of people's keys

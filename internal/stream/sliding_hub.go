@@ -19,6 +19,9 @@ func (h *Hub) noteSide(r *room, side int64) {
 		at--
 	}
 	h.sides = slices.Insert(h.sides, at, sideChange{side, r})
+	if h.onSide != nil {
+		h.onSide()
+	}
 	if over := len(h.sides) - recentSides; over >= recentSides/4 {
 		h.sideLow = h.sides[over-1].side
 		h.sides = slices.Clone(h.sides[over:])
