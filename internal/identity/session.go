@@ -25,6 +25,7 @@ import (
 const (
 	devicePrefix  = "despatch_d_"
 	consolePrefix = "despatch_c_"
+	refreshPrefix = "despatch_r_"
 )
 
 var encoding = base64.RawURLEncoding
@@ -40,6 +41,7 @@ type Session struct {
 	Created int64
 	Via     string // the application service that makes the request in the person's name, or ""
 
+	ends    int64 // when its access token ends, or 0 if only idleness ends it
 	roles   atomic.Uint32
 	id      tokenHash
 	seen    atomic.Int64 // when last seen
@@ -195,6 +197,9 @@ func (s *Service) authenticate(ctx context.Context, token, prefix string) (*Sess
 	if now >= s.expiry(x, seen) {
 		return nil, httpd.UnknownToken(true, "You were signed out because nothing was done for long. Sign in again.")
 	}
+	if x.ends != 0 && now >= x.ends {
+		return nil, httpd.UnknownToken(true, "This access token has ended. The program gets the next one with its refresh token.")
+	}
 	if now-seen >= 1000 {
 		x.seen.Store(now)
 	}
@@ -218,6 +223,9 @@ func (s *Service) load(ctx context.Context, id tokenHash) (*Session, error) {
 			return nil, err
 		}
 		x := newSession(row, roles)
+		if x.ends, err = store.SessionLife(ctx, q, id); err != nil {
+			return nil, fmt.Errorf("read a session: %w", err)
+		}
 		if x = s.sessions.put(x, gen); x != nil {
 			return x, nil
 		}
@@ -259,6 +267,9 @@ func (s *Service) endSessions(b *recorder.Batch, user matrix.UserID, match func(
 		done.sessions++
 		if row.Device != "" {
 			if err := store.DeleteDevice(ctx, tx, row.Person, row.Device); err != nil {
+				return done, err
+			}
+			if err := store.DeleteDeviceKeys(ctx, tx, matrix.UserID(row.Person), row.Device); err != nil {
 				return done, err
 			}
 			done.devices = append(done.devices, row.Device)

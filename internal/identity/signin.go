@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"time"
 
 	"despatch/internal/httpd"
 	"despatch/internal/matrix"
@@ -29,6 +30,9 @@ type SignIn struct {
 	// Console asks for a session of the console, with a cookie, instead of a device's.
 	Console bool
 
+	// Refresh asks for an access token that lasts [AccessLife], and a refresh token to get the next with.
+	Refresh bool
+
 	with string // how, if not with a password
 }
 
@@ -36,6 +40,9 @@ type SignIn struct {
 type SignedIn struct {
 	*Session
 	Token string
+
+	RefreshToken string        // if one was asked for
+	ExpiresIn    time.Duration // of the access token, if a refresh token was asked for
 
 	// PasswordBy is who set the password if it was not the person: they should be told, and choose another.
 	PasswordBy Actor
@@ -171,6 +178,13 @@ func (s *Service) begin(ctx context.Context, user matrix.UserID, in SignIn, hash
 		row.ExpiresAt = s.expiry(out.Session, b.Now())
 		if err := s.replace(b, row, in); err != nil {
 			return err
+		}
+		if in.Refresh && !in.Console {
+			if out.RefreshToken, err = s.shorten(b, row); err != nil {
+				return err
+			}
+			out.ExpiresIn = AccessLife
+			out.Session.ends = b.Now() + AccessLife.Milliseconds()
 		}
 		return put(b, record.KindSession, change{Type: "session.began", Person: p.ID, By: p.ID, Device: in.Device, With: cmp.Or(in.with, "password")})
 	})

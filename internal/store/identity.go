@@ -258,6 +258,9 @@ func InsertSession(ctx context.Context, tx *sqldb.Tx, s Session) error {
 
 // DeleteSession ends one session.
 func DeleteSession(ctx context.Context, tx *sqldb.Tx, token [32]byte) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM session_life WHERE token = $1`, token[:]); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `DELETE FROM session WHERE token = $1`, token[:])
 	return err
 }
