@@ -69,7 +69,7 @@ Tom and Asha|media|p4|1700000004000+1|tom|"plan.pdf"|document plan.pdf named_abs
 }
 
 func TestDamage(t *testing.T) {
-	capturetest.Mutate(t, Parser{}, 800, capturetest.Entry{Name: "import.jsonl", Data: lines}, capturetest.Entry{Name: "posts.csv", Data: rows})
+	capturetest.Mutate(t, Parser{}, 300, capturetest.Entry{Name: "import.jsonl", Data: lines}, capturetest.Entry{Name: "posts.csv", Data: rows})
 }
 
 func FuzzParse(f *testing.F) {

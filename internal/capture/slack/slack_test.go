@@ -79,7 +79,7 @@ func TestDay(t *testing.T) {
 }
 
 func TestDamage(t *testing.T) {
-	capturetest.Mutate(t, Parser{}, 1000, capturetest.Entry{Name: "2025-01-10.json", Data: day1}, capturetest.Entry{Name: "2025-01-11.json", Data: day2})
+	capturetest.Mutate(t, Parser{}, 300, capturetest.Entry{Name: "2025-01-10.json", Data: day1}, capturetest.Entry{Name: "2025-01-11.json", Data: day2})
 }
 
 func FuzzParse(f *testing.F) {
@@ -107,21 +107,21 @@ func BenchmarkParse(b *testing.B) {
 }
 
 func TestMemory(t *testing.T) {
-	f := long(t, 300_000)
+	f := long(t, 100_000)
 	var before, now runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	var peak uint64
 	n := 0
 	_, err := Parser{}.Parse(t.Context(), &capture.Source{Files: []*capture.File{f}}, capture.Options{}, func(*capture.Observation) error {
-		if n++; n%100_000 == 0 {
+		if n++; n%25_000 == 0 {
 			runtime.GC()
 			runtime.ReadMemStats(&now)
 			peak = max(peak, now.HeapAlloc-min(before.HeapAlloc, now.HeapAlloc))
 		}
 		return nil
 	})
-	if err != nil || n != 300_000 || peak > 4<<20 {
+	if err != nil || n != 100_000 || peak > 4<<20 {
 		t.Errorf("%d messages, %v; live heap grew by %d bytes over a file of %d bytes", n, err, peak, f.Size)
 	}
 }

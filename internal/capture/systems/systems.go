@@ -10,6 +10,7 @@ import (
 	"despatch/internal/capture/nextcloud"
 	"despatch/internal/capture/slack"
 	"despatch/internal/capture/sms"
+	"despatch/internal/capture/teams"
 	"despatch/internal/capture/telegram"
 	"despatch/internal/capture/tox"
 	"despatch/internal/capture/unstructured"
@@ -28,6 +29,7 @@ func Parsers() []capture.Parser {
 		telegram.Parser{},
 		slack.Parser{},
 		mattermost.Parser{},
+		teams.Parser{},
 		nextcloud.Parser{},
 		tox.Parser{},
 		whatsapp.Parser{},

@@ -194,7 +194,7 @@ func (c *Chat) Person(name, sort, id string) string {
 		}
 		return name
 	}
-	if known, ok := c.names[id]; ok {
+	if known, ok := c.names[id]; ok && (name == "" || known != Name(id)) {
 		return known
 	}
 	full := name
