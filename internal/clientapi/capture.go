@@ -152,6 +152,9 @@ func newFound(files []capture.SubmittedFile, run *capture.ParseRun, fault string
 		f.Doubts = append(f.Doubts, doubt{Text: "The oldest messages are probably missing: " + f.SystemName + " cuts long exports."})
 	}
 	for _, w := range run.Warnings {
+		if f.NoZone && w.Code == "zone_unknown" {
+			continue // it is asked instead
+		}
 		text := w.Detail
 		if text == "" {
 			text = strings.ReplaceAll(w.Code, "_", " ")

@@ -6,10 +6,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp/kb"
 
 	"despatch/despatchtest"
+	"despatch/internal/capture/office"
+	"despatch/internal/identity"
 )
 
 // furnish fills a department with what the screens can show: long words, two directions of writing,
@@ -28,6 +31,11 @@ func furnish(t *testing.T, d *department) {
 	d.alice.Redact(t, group, gone)
 	d.alice.Send(t, group, "Mine")
 	d.bob.Send(t, d.direct, "🎉")
+	ruth := d.User(t, "ruth", identity.Staff, identity.Records)
+	due := d.Office.Now().Add(72 * time.Hour)
+	if _, err := d.Office.Ask(t.Context(), ruth.ID, office.Ask{Person: d.alice.ID, Why: "case", Ref: "FOI-2026-0014", What: "Your copies of the WhatsApp group قسم 7, and of " + strings.Repeat("unbroken", 12), Due: due}); err != nil {
+		t.Fatal(err)
+	}
 	status, raw := d.bob.Do(t, "POST", "/_matrix/client/v3/createRoom", map[string]any{"preset": "private_chat", "name": "Procurement board", "invite": []any{d.alice.ID}})
 	if status != 200 {
 		t.Fatalf("createRoom = %d %s", status, raw)
@@ -56,9 +64,7 @@ func walk(t *testing.T, p *person, look func(name string)) {
 	look("lost phone")
 	p.presses(kb.Escape)
 	p.presses(kb.Escape)
-	p.taps("Put a WhatsApp chat on the record")
-	look("capture")
-	p.presses(kb.Escape)
+	walkCapture(t, p, look)
 	p.opens("Flood response")
 	p.sees("Mine")
 	look("conversation")

@@ -211,7 +211,9 @@ const find = `((name) => {
 	if (!e) return null;
 	const bubble = e.querySelector(":scope .bubble") ?? e;
 	const r0 = bubble.getBoundingClientRect();
-	if (r0.top < 0 || r0.bottom > innerHeight) bubble.scrollIntoView({ block: "center" });
+	const at = document.elementFromPoint(r0.left + r0.width / 2, r0.top + Math.min(r0.height / 2, 20));
+	const covered = at && !bubble.contains(at) && !at.contains(bubble) && e.labels?.[0] !== at && at.closest(".sheet-foot");
+	if (r0.top < 0 || r0.bottom > innerHeight || covered) bubble.scrollIntoView({ block: "center" });
 	const r = bubble.getBoundingClientRect();
 	return { x: r.left + r.width / 2, y: r.top + Math.min(r.height / 2, 20) };
 })`
@@ -222,19 +224,19 @@ type point struct{ X, Y float64 }
 func (p *person) where(name string) point {
 	p.t.Helper()
 	p.until("can tap "+name, find+"("+quote(name)+")")
-	last := ask[point](p, find+"("+quote(name)+")")
-	for range 50 {
+	var last *point
+	for range 100 {
+		now := ask[*point](p, find+"("+quote(name)+")") // nil while one sheet gives way to another
+		if now != nil && last != nil && *now == *last {
+			return *now
+		}
+		last = now
 		time.Sleep(30 * time.Millisecond)
-		now := ask[*point](p, find+"("+quote(name)+")")
-		if now == nil {
-			continue
-		}
-		if *now == last {
-			break
-		}
-		last = *now
 	}
-	return last
+	if last == nil {
+		p.t.Fatalf("%s was there and went away", name)
+	}
+	return *last
 }
 
 // taps taps what is called so.

@@ -18,6 +18,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -54,6 +55,8 @@ func Handler() http.Handler {
 	mux.Handle("GET /worker.js", made("text/javascript; charset=utf-8", worker(app)))
 	// A phone shares a chat with the app by a form, which the worker takes. Without one, it is chosen by hand.
 	mux.HandleFunc("POST /share", func(w http.ResponseWriter, r *http.Request) {
+		// Some browsers read no answer before all is sent; what nobody took is not kept.
+		io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 64<<20))
 		http.Redirect(w, r, "/#/shared", http.StatusSeeOther)
 	})
 	mux.Handle("GET /{$}", made("text/html; charset=utf-8", page(app, first, rest)))

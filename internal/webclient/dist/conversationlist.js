@@ -1,6 +1,8 @@
 import { h } from "./preact/preact.js";
 import { useEffect, useRef, useState } from "./preact/hooks.js";
+import { useSignalEffect } from "./preact/signals.js";
 import { call, enc, explain } from "./api.js";
+import { learnOwed, owed } from "./captured.js";
 import { fold, PersonRow, usePeople } from "./choosepeople.js";
 import { isMessage, me, nameOf, sorted } from "./conversations.js";
 import { summary } from "./history.js";
@@ -9,36 +11,61 @@ import { outgoingIn } from "./outbox.js";
 import { openConversation, route } from "./route.js";
 import { myName } from "./resume.js";
 import { HitRow, outcome, useMessages } from "./search.js";
+import { shared } from "./shared.js";
 import { showSheet } from "./sheet.js";
 import { say } from "./say.js";
 import { connection } from "./sync.js";
 import { Account } from "./account.js";
 import { Avatar } from "./avatar.js";
 import { names, plural, when } from "./words.js";
-import { Clock, Close, Pencil, Search, Ticks, Tray } from "./icons.js";
+import { Clock, Close, Pencil, Seal, Search, Ticks, Tray } from "./icons.js";
 import { goTo } from "./conversationview.js";
-async function openCapture(file) {
+async function openCapture(dropped, problem = "") {
   const { Capture } = await import("./capture.js");
-  showSheet(file ? /* @__PURE__ */ h(Capture, { dropped: file }) : /* @__PURE__ */ h(Capture, null));
+  showSheet(/* @__PURE__ */ h(Capture, { dropped, problem }));
 }
-function takeShared() {
-  if (location.hash !== "#/shared") return;
+async function openNote(text = "") {
+  const { Note } = await import("./note.js");
+  showSheet(/* @__PURE__ */ h(Note, { text }));
+}
+async function openMine() {
+  const { MyRecord } = await import("./myrecord.js");
+  showSheet(/* @__PURE__ */ h(MyRecord, null));
+}
+function lookAtShared(s) {
+  if (s.files.length > 0) void openCapture(s.files);
+  else if (s.text) void openNote(s.text);
+  else void openCapture(void 0, "What you shared did not arrive. Choose it here.");
+}
+function openAsked() {
+  const open = { "#/capture": openCapture, "#/note": openNote, "#/mine": openMine }[location.hash];
+  if (!open) return;
   history.replaceState(null, "", "#/");
-  const open = (file) => {
-    clearTimeout(late);
-    navigator.serviceWorker.removeEventListener("message", take);
-    void openCapture(file);
+  void open();
+}
+function everyNow() {
+  const ask = () => {
+    if (document.visibilityState === "visible") void learnOwed();
   };
-  const take = (e) => open(e.data?.shared instanceof File ? e.data.shared : void 0);
-  const late = setTimeout(open, 1500);
-  navigator.serviceWorker.addEventListener("message", take);
-  navigator.serviceWorker.startMessages();
-  navigator.serviceWorker.controller?.postMessage("what was shared");
+  ask();
+  const timer = setInterval(ask, 12e4);
+  document.addEventListener("visibilitychange", ask);
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener("visibilitychange", ask);
+  };
 }
 function ConversationList() {
   const [term, setTerm] = useState("");
   const field = useRef(null);
-  useEffect(takeShared, []);
+  useEffect(openAsked, []);
+  useEffect(everyNow, []);
+  useSignalEffect(() => {
+    const s = shared.value;
+    if (!s) return;
+    shared.value = null;
+    lookAtShared(s);
+  });
   useEffect(() => {
     const onKey = (e) => {
       if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "k") {
@@ -83,7 +110,13 @@ function ConversationList() {
         }
       }
     }
-  ), term && /* @__PURE__ */ h("button", { type: "button", class: "round", "aria-label": "Clear", onClick: clear }, /* @__PURE__ */ h(Close, null))), connection.value === "offline" && /* @__PURE__ */ h("p", { class: "offline", role: "status" }, "No connection. Messages send themselves when it is back."), /* @__PURE__ */ h("div", { class: "list-body", onKeyDown: arrows }, term.trim() ? /* @__PURE__ */ h(FoundAll, { term }) : /* @__PURE__ */ h(All, null)), /* @__PURE__ */ h("footer", { class: "list-foot" }, /* @__PURE__ */ h("button", { type: "button", class: "row-button", onClick: () => void openCapture() }, /* @__PURE__ */ h("span", { class: "row-icon" }, /* @__PURE__ */ h(Tray, null)), " Put a WhatsApp chat on the record")));
+  ), term && /* @__PURE__ */ h("button", { type: "button", class: "round", "aria-label": "Clear", onClick: clear }, /* @__PURE__ */ h(Close, null))), connection.value === "offline" && /* @__PURE__ */ h("p", { class: "offline", role: "status" }, "No connection. Messages send themselves when it is back."), /* @__PURE__ */ h("div", { class: "list-body", onKeyDown: arrows }, term.trim() ? /* @__PURE__ */ h(FoundAll, { term }) : /* @__PURE__ */ h(All, null)), /* @__PURE__ */ h("footer", { class: "list-foot" }, /* @__PURE__ */ h("button", { type: "button", class: "row-button", onClick: () => void openCapture() }, /* @__PURE__ */ h("span", { class: "row-icon" }, /* @__PURE__ */ h(Tray, null)), " Put on the record"), /* @__PURE__ */ h(MineButton, null)));
+}
+function MineButton() {
+  const { requests, overdue, answers } = owed.value;
+  const n = requests + answers;
+  const label = [requests > 0 && plural(requests, "request"), overdue > 0 && `${overdue} overdue`, answers > 0 && plural(answers, "answer") + " wanted"].filter(Boolean).join(", ");
+  return /* @__PURE__ */ h("button", { type: "button", class: "row-button", onClick: () => void openMine() }, /* @__PURE__ */ h("span", { class: "row-icon" }, /* @__PURE__ */ h(Seal, null)), " ", /* @__PURE__ */ h("span", { class: "grow" }, "My record"), n > 0 && /* @__PURE__ */ h("span", { class: overdue > 0 ? "badge late" : "badge" }, /* @__PURE__ */ h("span", { "aria-hidden": "true" }, n > 99 ? "99+" : n), /* @__PURE__ */ h("span", { class: "hidden" }, label)));
 }
 function arrows(e) {
   if (e.key !== "ArrowDown" && e.key !== "ArrowUp" || e.altKey) return;

@@ -3,10 +3,9 @@ import { call, hasToken, keepToken, whenSignedOut } from "./api.js";
 import { resetRoute } from "./route.js";
 const signedIn = signal(hasToken());
 const signedOutBecause = signal("");
-let forgetAll = () => {
-};
+const forget = [];
 function whenOver(f) {
-  forgetAll = f;
+  forget.push(f);
 }
 whenSignedOut(over);
 async function signIn(user, password) {
@@ -39,7 +38,7 @@ function over(message) {
     location.reload();
     return;
   }
-  forgetAll();
+  for (const f of forget) f();
   sessionStorage.clear();
   signedOutBecause.value = message;
   signedIn.value = false;

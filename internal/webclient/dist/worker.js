@@ -1,6 +1,6 @@
 (() => {
   const worker = self;
-  let shared = null;
+  let shared = { files: [], text: "" };
   const name = "despatch-" + BUILD;
   const lasting = new Set(SHELL);
   worker.addEventListener("install", (e) => {
@@ -20,14 +20,16 @@
     const { data, source } = e;
     if (data !== "what was shared") return;
     source?.postMessage({ shared });
-    shared = null;
+    shared = { files: [], text: "" };
   });
   worker.addEventListener("fetch", (e) => {
     const { request } = e;
     const url = new URL(request.url);
     if (request.method === "POST" && url.origin === location.origin && url.pathname === "/share") {
       const take = async () => {
-        shared = (await request.formData()).get("file");
+        const form = await request.formData();
+        const words = ["title", "text", "url"].map((name2) => form.get(name2)).filter((v) => typeof v === "string" && v.trim() !== "");
+        shared = { files: form.getAll("file").filter((f) => f instanceof File && f.size > 0), text: [...new Set(words)].join("\n") };
         return Response.redirect("/#/shared", 303);
       };
       e.respondWith(take());

@@ -2,7 +2,9 @@
 
 import { h, type VNode } from "./preact/preact.js";
 import { useEffect, useRef, useState } from "./preact/hooks.js";
+import { useSignalEffect } from "./preact/signals.js";
 import { call, enc, explain } from "./api.js";
+import { learnOwed, owed } from "./captured.js";
 import { fold, PersonRow, usePeople } from "./choosepeople.js";
 import { type Conversation, isMessage, me, nameOf, sorted } from "./conversations.js";
 import { type Line, summary } from "./history.js";
@@ -11,40 +13,72 @@ import { outgoingIn } from "./outbox.js";
 import { openConversation, route } from "./route.js";
 import { myName } from "./resume.js";
 import { HitRow, outcome, useMessages } from "./search.js";
+import { type Shared, shared } from "./shared.js";
 import { showSheet } from "./sheet.js";
 import { say } from "./say.js";
 import { connection } from "./sync.js";
 import { Account } from "./account.js";
 import { Avatar } from "./avatar.js";
 import { names, plural, when } from "./words.js";
-import { Clock, Close, Pencil, Search, Ticks, Tray } from "./icons.js";
+import { Clock, Close, Pencil, Seal, Search, Ticks, Tray } from "./icons.js";
 import { goTo } from "./conversationview.js";
 
-export async function openCapture(file?: File): Promise<void> {
+/** Opens "Put on the record", with what was dropped or shared if there is any. */
+export async function openCapture(dropped?: File[], problem = ""): Promise<void> {
   const { Capture } = await import("./capture.js");
-  showSheet(file ? <Capture dropped={file} /> : <Capture />);
+  showSheet(<Capture dropped={dropped} problem={problem} />);
 }
 
-// takeShared opens the capture of a chat that was handed over by the phone's share sheet.
-function takeShared(): void {
-  if (location.hash !== "#/shared") return;
+async function openNote(text = ""): Promise<void> {
+  const { Note } = await import("./note.js");
+  showSheet(<Note text={text} />);
+}
+
+async function openMine(): Promise<void> {
+  const { MyRecord } = await import("./myrecord.js");
+  showSheet(<MyRecord />);
+}
+
+// lookAtShared opens what the phone's share sheet handed over.
+function lookAtShared(s: Shared): void {
+  if (s.files.length > 0) void openCapture(s.files);
+  else if (s.text) void openNote(s.text);
+  else void openCapture(undefined, "What you shared did not arrive. Choose it here.");
+}
+
+// openAsked opens what the address asks for: the app's shortcuts, and links in reminders.
+function openAsked(): void {
+  const open = { "#/capture": openCapture, "#/note": openNote, "#/mine": openMine }[location.hash];
+  if (!open) return;
   history.replaceState(null, "", "#/");
-  const open = (file?: File) => {
-    clearTimeout(late);
-    navigator.serviceWorker.removeEventListener("message", take);
-    void openCapture(file);
+  void open();
+}
+
+// everyNow asks what is owed: at first, now and then, and when one comes back.
+function everyNow(): () => void {
+  const ask = () => {
+    if (document.visibilityState === "visible") void learnOwed();
   };
-  const take = (e: MessageEvent) => open(e.data?.shared instanceof File ? e.data.shared : undefined);
-  const late = setTimeout(open, 1500);
-  navigator.serviceWorker.addEventListener("message", take);
-  navigator.serviceWorker.startMessages();
-  navigator.serviceWorker.controller?.postMessage("what was shared");
+  ask();
+  const timer = setInterval(ask, 120_000);
+  document.addEventListener("visibilitychange", ask);
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener("visibilitychange", ask);
+  };
 }
 
 export function ConversationList(): VNode {
   const [term, setTerm] = useState("");
   const field = useRef<HTMLInputElement>(null);
-  useEffect(takeShared, []);
+  useEffect(openAsked, []);
+  useEffect(everyNow, []);
+  useSignalEffect(() => {
+    const s = shared.value;
+    if (!s) return;
+    shared.value = null;
+    lookAtShared(s);
+  });
 
   useEffect(() => {
     const onKey = (e: KeyboardEvent) => {
@@ -108,10 +142,23 @@ export function ConversationList(): VNode {
       </div>
       <footer class="list-foot">
         <button type="button" class="row-button" onClick={() => void openCapture()}>
-          <span class="row-icon"><Tray /></span> Put a WhatsApp chat on the record
+          <span class="row-icon"><Tray /></span> Put on the record
         </button>
+        <MineButton />
       </footer>
     </nav>
+  );
+}
+
+function MineButton(): VNode {
+  const { requests, overdue, answers } = owed.value;
+  const n = requests + answers;
+  const label = [requests > 0 && plural(requests, "request"), overdue > 0 && `${overdue} overdue`, answers > 0 && plural(answers, "answer") + " wanted"].filter(Boolean).join(", ");
+  return (
+    <button type="button" class="row-button" onClick={() => void openMine()}>
+      <span class="row-icon"><Seal /></span> <span class="grow">My record</span>
+      {n > 0 && <span class={overdue > 0 ? "badge late" : "badge"}><span aria-hidden="true">{n > 99 ? "99+" : n}</span><span class="hidden">{label}</span></span>}
+    </button>
   );
 }
 

@@ -2,6 +2,9 @@
 
 import { h, render } from "./preact/preact.js";
 import { App } from "./app.js";
+import { takeShared } from "./shared.js";
+
+takeShared();
 
 render(<App />, document.getElementById("app")!);
 

@@ -9,11 +9,11 @@ export const signedIn = signal(hasToken());
 /** Why one has to sign in again, if one was signed out by somebody else. */
 export const signedOutBecause = signal("");
 
-let forgetAll: () => void = () => {};
+const forget: (() => void)[] = [];
 
 /** Has f called when the session is over: whoever is signed out leaves nothing behind in the tab. */
 export function whenOver(f: () => void): void {
-  forgetAll = f;
+  forget.push(f);
 }
 
 whenSignedOut(over);
@@ -53,7 +53,7 @@ function over(message: string): void {
     location.reload();
     return;
   }
-  forgetAll();
+  for (const f of forget) f();
   sessionStorage.clear();
   signedOutBecause.value = message;
   signedIn.value = false;

@@ -1,6 +1,6 @@
 // The service worker: keeps the app's own files, so that it opens without a network. It never touches
-// what is said: requests to the server's interfaces pass it by. A chat that is shared with the app from
-// a phone's share sheet goes through its memory, and is stored nowhere.
+// what is said: requests to the server's interfaces pass it by. What is shared with the app from a
+// phone's share sheet goes through its memory, and is stored nowhere.
 
 // The server writes these before this script: a name for this build, and its files.
 declare const BUILD: string;
@@ -17,7 +17,7 @@ interface Fetching extends Extendable {
 
 (() => {
   const worker = self as EventTarget;
-  let shared: FormDataEntryValue | null = null;
+  let shared = { files: [] as File[], text: "" };
   const name = "despatch-" + BUILD;
   const lasting = new Set(SHELL);
 
@@ -42,7 +42,7 @@ interface Fetching extends Extendable {
     const { data, source } = e as MessageEvent;
     if (data !== "what was shared") return;
     source?.postMessage({ shared });
-    shared = null;
+    shared = { files: [], text: "" };
   });
 
   worker.addEventListener("fetch", (e) => {
@@ -50,7 +50,9 @@ interface Fetching extends Extendable {
     const url = new URL(request.url);
     if (request.method === "POST" && url.origin === location.origin && url.pathname === "/share") {
       const take = async () => {
-        shared = (await request.formData()).get("file");
+        const form = await request.formData();
+        const words = ["title", "text", "url"].map((name) => form.get(name)).filter((v) => typeof v === "string" && v.trim() !== "");
+        shared = { files: form.getAll("file").filter((f) => f instanceof File && f.size > 0) as File[], text: [...new Set(words)].join("\n") };
         return Response.redirect("/#/shared", 303);
       };
       (e as Fetching).respondWith(take());
