@@ -59,6 +59,7 @@ type matcher struct {
 	beforeB        []int
 	afterB         []int
 	buf            lattice
+	likenesses     int // texts looked at side by side so far
 }
 
 type commonKey struct {
@@ -170,7 +171,7 @@ func (m *matcher) same(i int, s, t *Sighting) (float64, Rule) {
 	case s.Edited || t.Edited:
 		return math.Log(0.3), ByEdit
 	}
-	if l := likeness(s.Head, t.Head); l >= 0.75 && min(s.Runes, t.Runes) >= 12 {
+	if min(s.Runes, t.Runes) >= 12 && m.like(s, t) {
 		return math.Log(1e-3) + m.rare(class, s), ByLikeness
 	}
 	if exact {
@@ -205,10 +206,22 @@ func (m *matcher) sameMedia(class int32, s, t *Sighting) (float64, Rule) {
 		return math.Log(0.5), ByOmission
 	case s.Edited || t.Edited:
 		return math.Log(0.2), ByEdit
-	case likeness(s.Head, t.Head) >= 0.75:
+	case m.like(s, t):
 		return math.Log(0.05), ByLikeness
 	}
 	return math.Log(1e-5), ByPlace
+}
+
+// maxLikenesses bounds how many texts are looked at side by side in one comparison.
+const maxLikenesses = 200_000
+
+// like reports whether two texts are much alike.
+func (m *matcher) like(s, t *Sighting) bool {
+	if len(s.Head) > 3*len(t.Head) || len(t.Head) > 3*len(s.Head) || m.likenesses >= maxLikenesses {
+		return false
+	}
+	m.likenesses++
+	return likeness(s.Head, t.Head) >= 0.75
 }
 
 // mayBe reports whether one attachment can be called both.
@@ -533,7 +546,7 @@ func logAdd(x, y float64) float64 {
 func (m *matcher) weigh(a, b []int) {
 	if len(a) == 1 && len(b) == 1 {
 		w, rule := m.odds(a[0], b[0])
-		m.judge(Link{a[0], b[0], rule, chance(w)}, chance(w))
+		m.judge(Link{a[0], b[0], rule, chance(w)})
 		return
 	}
 	l := &m.buf
@@ -586,6 +599,8 @@ func (m *matcher) weigh(a, b []int) {
 		}
 	}
 	total := l.rest[0]
+	sums, tops := make([]float64, k+1), make([]float64, k+1)
+	alike := 0
 	for i := 1; i <= n; i++ {
 		best, sum := Link{Score: -1}, 0.0
 		for j := max(1, l.lo[i]); j <= l.hi[i]; j++ {
@@ -595,21 +610,33 @@ func (m *matcher) weigh(a, b []int) {
 			}
 			x := math.Exp(l.value(l.all, i-1, j-1) + l.odds[p] + l.rest[p] - total)
 			sum += x
+			sums[j] += x
+			tops[j] = max(tops[j], x)
 			if x > best.Score {
 				best = Link{a[i-1], b[j-1], l.rule[p], x}
 			}
 		}
 		if best.Score >= 0 {
-			m.judge(best, sum)
+			m.judge(best)
+			if best.Score < Likely && sum >= Certain {
+				alike++
+			}
 		}
 	}
+	others := 0
+	for j, sum := range sums {
+		if tops[j] < Likely && sum >= Certain {
+			others++
+		}
+	}
+	m.alike += max(alike, others)
 }
 
 func chance(odds float64) float64 { return 1 / (1 + math.Exp(-odds)) }
 
 // judge takes a link, or notes that a person should. That other words at the same moment are the same
-// message is never certain. any is how likely it is that there is a partner at all.
-func (m *matcher) judge(l Link, any float64) {
+// message is never certain.
+func (m *matcher) judge(l Link) {
 	l.Score = min(1, max(0, l.Score))
 	if l.Rule == ByPlace {
 		l.Score = min(l.Score, 0.97)
@@ -619,8 +646,6 @@ func (m *matcher) judge(l Link, any float64) {
 		m.link(l)
 	case l.Score >= Likely:
 		m.doubts = append(m.doubts, l)
-	case any >= Certain:
-		m.alike++
 	}
 }
 
