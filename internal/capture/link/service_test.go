@@ -3,6 +3,7 @@ package link_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -36,8 +37,19 @@ func project(ctx context.Context, tx *sqldb.Tx, entries []recorder.Committed) er
 	if err := capture.Project(ctx, tx, entries); err != nil {
 		return err
 	}
+	for i := range entries {
+		if entries[i].Kind == record.KindLink && left >= 0 {
+			if left--; left < 0 {
+				left = 0
+				return errors.New("the program ends here")
+			}
+		}
+	}
 	return link.Project(ctx, tx, entries)
 }
+
+// left is how many statements can still be recorded; -1 for all.
+var left = -1
 
 func open(t testing.TB, target string) *office {
 	t.Helper()
@@ -367,6 +379,142 @@ func checkRebuilt(t testing.TB, o *office) {
 	for table, got := range dump(t, o.DB) {
 		if !reflect.DeepEqual(got, want[table]) {
 			t.Errorf("table %s rebuilt from the entries differs:\n got %v\nwant %v", table, got, want[table])
+		}
+	}
+}
+
+// exported writes a copy as WhatsApp does, without the system's own lines, and says which message each
+// of its lines is.
+func (w *world) exported(n int, e export) (string, []int) {
+	_, ids := w.take(n, e)
+	var b strings.Builder
+	var lines []int
+	for i, o := range w.taken {
+		if o.Kind == capture.KindSystem {
+			continue
+		}
+		text := o.Text
+		switch {
+		case o.State.Deleted:
+			text = "This message was deleted"
+		case len(o.Attachments) > 0 && e.seconds:
+			text = "\u200e" + o.Attachments[0].Class + " omitted"
+		case len(o.Attachments) > 0:
+			text = "<Media omitted>"
+		case o.State.Edited && e.seconds:
+			text += " \u200e<This message was edited>"
+		case o.State.Edited:
+			text += " <This message was edited>"
+		}
+		at, err := time.Parse("2006-01-02T15:04:05", o.Sent.Local)
+		if err != nil {
+			if at, err = time.Parse("2006-01-02T15:04", o.Sent.Local); err != nil {
+				panic(err)
+			}
+		}
+		if e.seconds {
+			fmt.Fprintf(&b, "[%s] %s: %s\n", at.Format("02/01/2006, 15:04:05"), o.Sender, text)
+		} else {
+			fmt.Fprintf(&b, "%s - %s: %s\n", at.Format("02/01/2006, 15:04"), o.Sender, text)
+		}
+		lines = append(lines, ids[i])
+	}
+	return b.String(), lines
+}
+
+// Two exports of 20 000 messages, as files that telephones write, through the parser onto the record.
+func TestExportsAtLength(t *testing.T) {
+	o := open(t, sqldbtest.SQLite(t))
+	w := simulate(shapes[1], 11)
+	e := exports(w)["iPhone in London, Android in New York"]
+	truths := map[string][]int{}
+	var chats []string
+	for n := range e {
+		text, lines := w.exported(n, e[n])
+		id := o.handIn(t, fmt.Sprintf("@p%d:example.org", n), e[n].told, text)
+		truths[id], chats = lines, append(chats, id)
+	}
+	start := time.Now()
+	o.compareDue(t)
+	took := time.Since(start)
+	where := make([]map[int]int64, 2) // positions by message
+	messages := map[int64]int{}
+	for n, id := range chats {
+		where[n] = map[int]int64{}
+		row, err := store.CapturedConversationByID(t.Context(), o.DB.Reader(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := o.Load(t.Context(), row.Scope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Sightings) != len(truths[id]) {
+			t.Fatalf("%d messages on the record, want %d", len(c.Sightings), len(truths[id]))
+		}
+		for i := range c.Sightings {
+			where[n][truths[id][i]] = c.Sightings[i].Pos
+			messages[c.Sightings[i].Pos] = truths[id][i]
+		}
+	}
+	r := counted{}
+	for k, a := range where[0] {
+		b, ok := where[1][k]
+		if !ok {
+			continue
+		}
+		r.pairs++
+		_, list, err := o.LogicalMessage(t.Context(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 2 {
+			r.linked++
+			if messages[list[0]] != messages[list[1]] {
+				r.wrong++
+			}
+		}
+		_ = b
+	}
+	doubts, _, err := store.CountDoubts(t.Context(), o.DB.Reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.doubts = int(doubts)
+	start = time.Now()
+	x := o.thread(t, chats[0])
+	t.Logf("%s; compared and recorded in %v, rebuilt with gaps in %v, %d messages", r, took, time.Since(start), len(x.Messages))
+	if r.recall() < 0.995 || r.wrong*10_000 > r.linked {
+		t.Errorf("%s", r)
+	}
+	checkRebuilt(t, o)
+}
+
+// A program that ends at any moment of a comparison goes on where it was, and says nothing twice.
+func TestInterrupted(t *testing.T) {
+	whole := open(t, sqldbtest.SQLite(t))
+	twoCopies(t, whole)
+	from := whole.size()
+	whole.compareDue(t)
+	want := dump(t, whole.DB)
+	steps := int(whole.size() - from)
+	if steps < 3 {
+		t.Fatalf("a comparison of %d steps: the test does not test", steps)
+	}
+	for k := range steps {
+		o := open(t, sqldbtest.SQLite(t))
+		twoCopies(t, o)
+		left = k
+		if err := o.CompareDue(t.Context()); err == nil && k < steps {
+			t.Errorf("step %d did not fail", k)
+		}
+		left = -1
+		o.compareDue(t)
+		if got := o.size(); got != whole.size() {
+			t.Errorf("ended at step %d, the record has %d entries, want %d", k, got, whole.size())
+		}
+		if got := dump(t, o.DB); !reflect.DeepEqual(got, want) {
+			t.Errorf("ended at step %d, the tables differ:\n got %v\nwant %v", k, got, want)
 		}
 	}
 }

@@ -57,6 +57,7 @@ type world struct {
 	rng   *rand.Rand
 	names []string
 	chat  []*truth
+	taken []*capture.Observation // of the copy that was taken last
 }
 
 var shorts = strings.Fields("ok ok ok yes yes no thanks 👍 👍 lol sure done great hi morning ?? noted agreed fine cheers ok. Ok Yes! np k will-do")
@@ -250,6 +251,7 @@ func (w *world) take(n int, e export) (*link.Copy, []int) {
 	}
 	c := &link.Copy{ID: fmt.Sprint("conv", n), System: "whatsapp", File: fmt.Sprintf("%064x", n+1), Person: fmt.Sprint("@p", e.who), Taken: end.UnixMilli(), Kind: "group"}
 	var ids []int
+	w.taken = nil
 	names := func(i int) string { return e.names(w, i) }
 	for k, m := range list {
 		wall := m.at.In(zone)
@@ -285,6 +287,7 @@ func (w *world) take(n int, e export) (*link.Copy, []int) {
 		}
 		c.Sightings = append(c.Sightings, link.See(int64(n*1_000_000+m.id), c.System, o, nil))
 		ids = append(ids, m.id)
+		w.taken = append(w.taken, o)
 	}
 	return c, ids
 }
