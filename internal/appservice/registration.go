@@ -95,6 +95,8 @@ func Parse(text []byte) (*Registration, error) {
 	if err := d.Decode(&f); err != nil {
 		return bad("%v", err)
 	}
+	// Some bridges draw it by lot, capitals and all; user names have small letters only.
+	f.SenderLocalpart = strings.ToLower(f.SenderLocalpart)
 	r := &Registration{ID: f.ID, ASToken: f.ASToken, HSToken: f.HSToken, SenderLocalpart: f.SenderLocalpart,
 		RateLimited: f.RateLimited == nil || *f.RateLimited, Ephemeral: f.Ephemeral || f.MSC2409, unstable: !f.Ephemeral,
 		ToDevice: f.MSC3202, Protocols: f.Protocols}

@@ -78,7 +78,7 @@ func (s *Server) routes() []route {
 		signedIn(s, "GET "+rooms+"state", s.state),
 		signedIn(s, "GET "+rooms+"state/{type}", s.stateEvent),
 		signedIn(s, "GET "+rooms+"state/{type}/{stateKey...}", s.stateEvent),
-		signedIn(s, "GET "+rooms+"messages", s.messages),
+		signedIn(s, "GET "+rooms+"messages", s.messagesAndHistory),
 		signedIn(s, "GET "+rooms+"context/{eventID}", s.context),
 		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/relations/{eventID}", s.relations),
 		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/relations/{eventID}/{relType}", s.relations),

@@ -149,7 +149,8 @@ func (s *Service) bringIn(b *recorder.Batch, via string, batch Batch, profiles m
 			if err != nil {
 				return nil, err
 			}
-			place = &store.Place{Before: before, Ord: first - int64(len(batch.Events))}
+			// Never 0, and never one before it: tokens of history are told from others by that.
+			place = &store.Place{Before: before, Ord: min(first, -1) - int64(len(batch.Events))}
 		}
 	}
 	for i := range batch.Events {

@@ -79,6 +79,14 @@ func FirstHistory(ctx context.Context, q sqldb.Queryer, scope, before int64) (in
 	return ord.Int64, err
 }
 
+// PlaceOfHistory returns the position before which the history stands that bridges have brought into a room, or
+// [ErrNotFound] if they have brought in none.
+func PlaceOfHistory(ctx context.Context, q sqldb.Queryer, scope int64) (int64, error) {
+	var place int64
+	err := q.QueryRow(ctx, `SELECT place FROM history WHERE scope = $1 ORDER BY place LIMIT 1`, scope).Scan(&place)
+	return place, notFound(err)
+}
+
 // FirstMessage returns the position of the oldest message of a room that stands where it arrived, or
 // [ErrNotFound].
 func FirstMessage(ctx context.Context, q sqldb.Queryer, scope int64) (int64, error) {

@@ -102,10 +102,7 @@ func appendWithRoom(b []byte, room matrix.RoomID, event []byte) []byte {
 	return append(matrix.AppendString(b, room), '}')
 }
 
-// HistoryPlaceToken is a place in a room's history that may be among what a bridge brought in.
-func HistoryPlaceToken(p store.Place) string {
-	if p.Ord >= store.Last {
-		return HistoryToken(p.Before)
-	}
+// PlaceToken is a place in a room's history that is among what a bridge brought in.
+func PlaceToken(p store.Place) string {
 	return "t" + strconv.FormatInt(p.Before, 10) + "." + strconv.FormatInt(p.Ord, 10)
 }

@@ -18,7 +18,10 @@ import (
 var ErrToken = errors.New("this is not a token of this server")
 
 // Token is a place in what a client has seen: of the record, and of the side stream.
-type Token struct{ Pos, Side int64 }
+type Token struct {
+	Pos, Side int64
+	Ord       int64 // among what a bridge brought in before Pos; 0 if it is not there
+}
 
 func (t Token) String() string {
 	return "s" + strconv.FormatInt(t.Pos, 10) + "_" + strconv.FormatInt(t.Side, 10)
@@ -33,7 +36,11 @@ func ParseToken(s string) (Token, error) {
 	var err error
 	switch {
 	case strings.HasPrefix(s, "t"):
-		t.Pos, err = strconv.ParseInt(s[1:], 10, 64)
+		pos, ord, ok := strings.Cut(s[1:], ".")
+		t.Pos, err = strconv.ParseInt(pos, 10, 64)
+		if err == nil && ok {
+			t.Ord, err = strconv.ParseInt(ord, 10, 64)
+		}
 	case strings.HasPrefix(s, "s"):
 		pos, side, ok := strings.Cut(s[1:], "_")
 		if !ok {
