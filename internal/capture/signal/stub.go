@@ -1,0 +1,7 @@
+package signal
+
+import "context"
+
+func isSingle(head []byte) bool                         { return false }
+func (c *copyOf) readSingle(ctx context.Context) error  { return nil }
+func (c *copyOf) readDesktop(ctx context.Context) error { return nil }
