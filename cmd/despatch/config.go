@@ -57,6 +57,18 @@ type Config struct {
 
 	RoomVersion string `name:"room-version" default:"11" for:"serve" usage:"Matrix room version of new conversations: 10, 11 or 12."`
 
+	OIDCIssuer string `name:"oidc-issuer" default:"" for:"serve" usage:"Address of the organisation's OpenID Connect provider, such as https://login.example.gov.uk/. If set, people can sign in with it to programs that use OAuth 2.0. Register https://THIS-SERVER/oauth2/callback there."`
+
+	OIDCClient string `name:"oidc-client-id" default:"" for:"serve" usage:"What this server is called at the provider."`
+
+	OIDCSecret string `name:"oidc-client-secret" default:"" for:"serve" secret:"yes" usage:"The secret that the provider gave this server."`
+
+	OIDCTitle string `name:"oidc-title" default:"your organisation’s account" for:"serve" usage:"What people call the provider, after the words “Sign in with”."`
+
+	OIDCClaim string `name:"oidc-claim" default:"preferred_username" for:"serve" usage:"The claim that has somebody's user name. What follows an @ in it is left off. It is believed once: from then on people are known by the provider's own id for them."`
+
+	OIDCCreate bool `name:"oidc-create" default:"false" for:"serve" usage:"Whether somebody whom the provider knows and this server does not gets an account at the first sign-in."`
+
 	DropFolder string `name:"drop-folder" default:"" for:"serve" usage:"Folder that is watched, with a folder for each person by the name they sign in with: what is put there is taken onto the record for them and moved aside beside a receipt. If empty, there is none."`
 
 	NextcloudServers string `name:"nextcloud-servers" default:"" for:"capture" usage:"Addresses of Nextclouds that conversations of Talk may be fetched from, such as https://cloud.example.org, separated by commas. If empty, there is none."`

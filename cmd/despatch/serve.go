@@ -20,6 +20,7 @@ import (
 
 	"despatch/internal/httpd"
 	"despatch/internal/matrix"
+	"despatch/internal/oauth"
 	"despatch/internal/server"
 )
 
@@ -71,8 +72,16 @@ func newServer(ctx context.Context, c *Config, log *slog.Logger, observe func(st
 	return server.New(ctx, server.Config{
 		Data: c.Data, Database: c.Database, Name: name, Version: matrix.RoomVersion(c.RoomVersion), BaseURL: c.BaseURL,
 		HTTPS: c.https(), Proxies: c.Proxies, Log: log, Observe: observe, OpenRegistration: c.OpenRegistration,
-		RegistrationSecret: c.RegistrationSecret, NoLimits: !c.RateLimits, AnyPassword: c.AnyPassword, DropFolder: c.DropFolder,
+		RegistrationSecret: c.RegistrationSecret, NoLimits: !c.RateLimits, AnyPassword: c.AnyPassword, DropFolder: c.DropFolder, Upstream: c.upstream(),
 	})
+}
+
+// upstream is the organisation's identity provider, or nil.
+func (c *Config) upstream() *oauth.Upstream {
+	if c.OIDCIssuer == "" {
+		return nil
+	}
+	return &oauth.Upstream{Issuer: c.OIDCIssuer, ClientID: c.OIDCClient, ClientSecret: c.OIDCSecret, Title: c.OIDCTitle, Claim: c.OIDCClaim, Create: c.OIDCCreate}
 }
 
 // name is the server's name: the one that is set, or the one that the folder was made with.

@@ -25,7 +25,7 @@ var house = []struct {
 		"capture/whatsapp", "capture/whatsappdb", "capture/signal", "capture/sms", "capture/imessage", "capture/email", "capture/meta",
 		"capture/teams", "capture/google", "capture/zoom", "capture/telegram", "capture/slack", "capture/mattermost", "capture/tox",
 		"capture/nextcloud", "capture/unstructured", "capture/ocr", "capture/systems", "capture/folder", "capture/link", "capture/spillage", "capture/mailin", "capture/office", "retention", "disclosure", "assurance"}},
-	{"faces", []string{"clientapi", "console", "webclient", "publicapi"}},
+	{"faces", []string{"oauth", "clientapi", "console", "webclient", "publicapi"}},
 	{"whole", []string{"server", "demo", "bench"}},
 }
 

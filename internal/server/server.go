@@ -35,6 +35,7 @@ import (
 	"despatch/internal/identity"
 	"despatch/internal/matrix"
 	"despatch/internal/media"
+	"despatch/internal/oauth"
 	"despatch/internal/publicapi"
 	"despatch/internal/record"
 	"despatch/internal/recorder"
@@ -60,12 +61,13 @@ type Config struct {
 	Observe  func(route string, status int, d time.Duration)
 	Cost     identity.Cost // of passwords; the zero value is the default
 
-	OpenRegistration   bool   // anybody can make themselves an account
-	Program            string // the program's version, as other servers are told it
-	RegistrationSecret string // whoever knows it can make accounts; "" for nobody
-	NoLimits           bool   // nobody is made to wait
-	AnyPassword        bool   // weak passwords are taken too
-	DropFolder         string // with a folder for each person; "" for none
+	OpenRegistration   bool            // anybody can make themselves an account
+	Program            string          // the program's version, as other servers are told it
+	RegistrationSecret string          // whoever knows it can make accounts; "" for nobody
+	NoLimits           bool            // nobody is made to wait
+	AnyPassword        bool            // weak passwords are taken too
+	Upstream           *oauth.Upstream // the organisation's identity provider; nil if there is none
+	DropFolder         string          // with a folder for each person; "" for none
 
 	AppServices []string      // files with the registrations of application services
 	AppRetry    time.Duration // after which one that did not answer is tried again first; 1 s if zero
@@ -88,6 +90,7 @@ type Server struct {
 	Cases    *disclosure.Service
 	Bridges  *appservice.Service
 	API      *clientapi.Server
+	OAuth    *oauth.Server
 	Console  *console.Server
 
 	published atomic.Pointer[appservice.Service] // once it is there, to be told of what is published
@@ -238,6 +241,8 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 // faces mounts what people and programs reach over HTTP.
 func (s *Server) faces() http.Handler {
 	adapter := &httpd.Adapter{Log: s.Log, Observe: s.Observe, Explain: clientapi.Explain, Writes: httpd.NewLimit(maxWrites)}
+	s.OAuth = &oauth.Server{Name: s.Name, BaseURL: s.BaseURL, HTTPS: s.HTTPS, Proxies: s.Proxies, DB: s.DB, Rec: s.Rec, Identity: s.Identity,
+		HTTP: adapter, Upstream: s.Upstream, Now: s.Now, Log: s.Log}
 	s.API = &clientapi.Server{Name: s.Name, BaseURL: s.BaseURL, DB: s.DB, Rec: s.Rec, Identity: s.Identity, Rooms: s.Rooms,
 		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Office: s.Office, Index: s.Index, Bridges: s.Bridges, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log,
 		OpenRegistration: s.OpenRegistration, RegistrationSecret: s.RegistrationSecret, Version: s.Program}
@@ -247,6 +252,10 @@ func (s *Server) faces() http.Handler {
 	mux.Handle("/_synapse/", api)
 	mux.Handle("/_despatch/", api)
 	mux.Handle("/.well-known/matrix/", api)
+	mux.Handle("/.well-known/openid-configuration", s.OAuth.Handler())
+	mux.Handle("/_matrix/client/v1/auth_metadata", s.OAuth.Handler())
+	mux.Handle("/_matrix/client/unstable/org.matrix.msc2965/auth_metadata", s.OAuth.Handler())
+	mux.Handle("/oauth2/", s.OAuth.Handler())
 	mux.Handle("/record/", (&publicapi.Server{Rec: s.Rec, DB: s.DB, Key: s.Key, HTTP: adapter}).Handler())
 	s.Console = &console.Server{Name: s.Name, BaseURL: s.BaseURL, HTTPS: s.HTTPS, Proxies: s.Proxies, DB: s.DB, Rec: s.Rec,
 		Key: s.Key, Identity: s.Identity, Cases: s.Cases, Capture: s.Capture, Links: s.Links, Office: s.Office, Temp: s.Data, HTTP: adapter, Now: s.Now, Log: s.Log}
