@@ -4,6 +4,7 @@ package systems
 import (
 	"despatch/internal/capture"
 	"despatch/internal/capture/email"
+	"despatch/internal/capture/google"
 	"despatch/internal/capture/imessage"
 	"despatch/internal/capture/mattermost"
 	"despatch/internal/capture/meta"
@@ -16,6 +17,7 @@ import (
 	"despatch/internal/capture/unstructured"
 	"despatch/internal/capture/whatsapp"
 	"despatch/internal/capture/whatsappdb"
+	"despatch/internal/capture/zoom"
 )
 
 // Parsers returns the parsers in the order in which they are asked whether they know a file: those that
@@ -30,6 +32,8 @@ func Parsers() []capture.Parser {
 		slack.Parser{},
 		mattermost.Parser{},
 		teams.Parser{},
+		google.Parser{},
+		zoom.Parser{},
 		nextcloud.Parser{},
 		tox.Parser{},
 		whatsapp.Parser{},
