@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -118,9 +119,40 @@ type clock struct {
 var (
 	clockColon = regexp.MustCompile(`(\d{1,2}) ?: ?(\d{2})(?: ?: ?(\d{2})(?:[.,]\d{1,9})?)?`)
 	clockDot   = regexp.MustCompile(`(?:^|[^\d.])(\d{1,2})[.h](\d{2})(?:\.(\d{2}))?(?:$|[^\d.])`)
-	before     = regexp.MustCompile(`(?:^|[\s\d.,])(a\. ?m\.?|am|π\.?μ\.?|ص|öö|sa|पूर्वाह्न|ก่อนเที่ยง)(?:$|[\s,])|上午|午前|오전|凌晨|早上|清晨`)
-	after      = regexp.MustCompile(`(?:^|[\s\d.,])(p\. ?m\.?|pm|μ\.?μ\.?|م|ös|ch|अपराह्न|หลังเที่ยง)(?:$|[\s,])|下午|午後|오후|晚上|傍晚|中午`)
 )
+
+// Words for the halves of the day. Those of the second list need nothing around them.
+var (
+	beforeNoon = []string{"am", "a.m.", "a. m.", "a.m", "π.μ.", "πμ", "ص", "öö", "sa", "पूर्वाह्न", "ก่อนเที่ยง"}
+	afterNoon  = []string{"pm", "p.m.", "p. m.", "p.m", "μ.μ.", "μμ", "م", "ös", "ch", "अपराह्न", "หลังเที่ยง"}
+	morning    = []string{"上午", "午前", "오전", "凌晨", "早上", "清晨"}
+	afternoon  = []string{"下午", "午後", "오후", "晚上", "傍晚", "中午"}
+)
+
+// half says whether one of the words stands in a text, and returns the text without it.
+func half(s string, words, loose []string) (rest string, ok bool) {
+	for _, w := range words {
+		for from := 0; ; {
+			i := strings.Index(s[from:], w)
+			if i < 0 {
+				break
+			}
+			i += from
+			before, _ := utf8.DecodeLastRuneInString(s[:i])
+			after, _ := utf8.DecodeRuneInString(s[i+len(w):])
+			if !unicode.IsLetter(before) && !unicode.IsLetter(after) && before != '.' {
+				return s[:i] + " " + s[i+len(w):], true
+			}
+			from = i + len(w)
+		}
+	}
+	for _, w := range loose {
+		if i := strings.Index(s, w); i >= 0 {
+			return s[:i] + " " + s[i+len(w):], true
+		}
+	}
+	return s, false
+}
 
 // takeClock takes the time of day out of a text.
 func takeClock(s string) (c clock, rest string, ok bool) {
@@ -146,18 +178,18 @@ func takeClock(s string) (c clock, rest string, ok bool) {
 		to = at[7]
 	}
 	left, right := s[:from], s[to:]
-	switch am, pm := before.MatchString(s), after.MatchString(s); {
+	both := left + " | " + right
+	first, am := half(both, beforeNoon, morning)
+	second, pm := half(both, afterNoon, afternoon)
+	c.hours, rest = []int{hour}, both
+	switch {
 	case am && !pm:
-		hour %= 12
-		c.hours = []int{hour}
+		c.hours, rest = []int{hour % 12}, first
 	case pm && !am:
-		c.hours = []int{hour%12 + 12}
+		c.hours, rest = []int{hour%12 + 12}, second
 	case hour >= 1 && hour <= 12 && (am || strange(left, right)):
 		c.hours = []int{hour % 12, hour%12 + 12}
-	default:
-		c.hours = []int{hour}
 	}
-	rest = after.ReplaceAllString(before.ReplaceAllString(left+" | "+right, " "), " ")
 	return c, rest, true
 }
 
