@@ -6,6 +6,12 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/pbkdf2"
+	"crypto/sha512"
+	"database/sql"
+	"os"
+	"path/filepath"
+
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -96,4 +102,78 @@ func sealFile(t testing.TB, content, mime, name string) (fileName string, data, 
 // deriveID is how Signal makes the id of an account's backup. Reading one does not need it.
 func deriveID(backup, aci []byte) ([]byte, error) {
 	return hkdf.Key(sha256.New, backup, nil, "20241024_SIGNAL_BACKUP_ID:"+string(aci), 16)
+}
+
+// database returns the bytes of a database that statements make, its pages with room for what SQLCipher
+// adds. An empty database is told so in its header: SQLite keeps to it.
+func database(t testing.TB, statements ...string) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "made.db")
+	run := func(statements ...string) []byte {
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		for _, s := range statements {
+			if _, err := db.Exec(s); err != nil {
+				t.Fatalf("%s: %v", s, err)
+			}
+		}
+		db.Close()
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	empty := run("PRAGMA page_size=4096", "CREATE TABLE x (y)", "DROP TABLE x", "VACUUM")
+	if len(empty) != 4096 {
+		t.Fatalf("an empty database has %d bytes", len(empty))
+	}
+	empty[20] = 80
+	binary.BigEndian.PutUint16(empty[105:], 4096-80)
+	if err := os.WriteFile(path, empty, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return run(statements...)
+}
+
+// sqlcipher encrypts a database as SQLCipher 4 does with a raw key.
+func sqlcipher(t testing.TB, data, key []byte) []byte {
+	t.Helper()
+	const page, reserve = 4096, 80
+	if data[20] != reserve {
+		t.Fatalf("the pages have %d bytes of room", data[20])
+	}
+	salt := []byte("0123456789abcdef")
+	masked := bytes.Clone(salt)
+	for i := range masked {
+		masked[i] ^= 0x3a
+	}
+	macKey, err := pbkdf2.Key(sha512.New, string(key), masked, 2, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := bytes.Clone(data)
+	for n := range len(out) / page {
+		p := out[n*page : (n+1)*page]
+		from := 0
+		if n == 0 {
+			copy(p, salt)
+			from = 16
+		}
+		iv := p[page-reserve : page-reserve+16]
+		rand.Read(iv)
+		cipher.NewCBCEncrypter(block, iv).CryptBlocks(p[from:page-reserve], p[from:page-reserve])
+		mac := hmac.New(sha512.New, macKey)
+		mac.Write(p[from : page-reserve+16])
+		mac.Write(binary.LittleEndian.AppendUint32(nil, uint32(n+1)))
+		copy(p[page-reserve+16:], mac.Sum(nil))
+	}
+	return out
 }

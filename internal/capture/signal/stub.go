@@ -2,6 +2,5 @@ package signal
 
 import "context"
 
-func isSingle(head []byte) bool                         { return false }
-func (c *copyOf) readSingle(ctx context.Context) error  { return nil }
-func (c *copyOf) readDesktop(ctx context.Context) error { return nil }
+func isSingle(head []byte) bool                        { return false }
+func (c *copyOf) readSingle(ctx context.Context) error { return nil }
