@@ -218,6 +218,7 @@ type filed struct {
 	item  store.CapturedItem
 	files []store.CapturedFile
 	of    *Observation
+	seal  *sealEntry // of a message that bears a marking; nil for all others
 }
 
 // Observation is the message, for those who project something of it too.
@@ -285,6 +286,10 @@ func Project(ctx context.Context, tx *sqldb.Tx, entries []recorder.Committed) er
 			for _, x := range f.files {
 				x.Pos = e.Pos
 				files = append(files, x)
+			}
+		case record.KindReport:
+			if err := projectSeal(ctx, tx, e); err != nil {
+				return fmt.Errorf("entry %d: %w", e.Pos, err)
 			}
 		case record.KindSubmission:
 			if err := projectSubmission(ctx, tx, e); err != nil {

@@ -28,6 +28,8 @@ type filing struct {
 	progress func(int64)
 
 	pictures *pictures
+	detect   func(*Observation, []string) *Finding
+	mail     bool // the messages are mails, with headers
 
 	chats map[string]*filedChat // by conversation
 	order []*filedChat
@@ -78,6 +80,15 @@ func (f *filing) add(o *Observation) error {
 	live, err := filedOf(o)
 	if err != nil {
 		return err
+	}
+	if f.detect != nil {
+		var headers []string
+		if f.mail {
+			headers = f.pictures.headers(o)
+		}
+		if found := f.detect(o, headers); found != nil {
+			live.seal = &sealEntry{Observation: o.ID, Person: f.person, Finding: found}
+		}
 	}
 	r := recordedObservation(*o)
 	if r.Text == r.Body {
@@ -181,7 +192,12 @@ func (f *filing) commit() {
 	for batch := range f.queue {
 		f.fault = f.service.Record.Do(f.ctx, func(b *recorder.Batch) error {
 			for _, e := range batch {
-				b.Append(e)
+				pos := b.Append(e)
+				if x, ok := e.Live.(*filed); ok && x.seal != nil {
+					if err := seal(b, *x.seal, pos); err != nil {
+						return err
+					}
+				}
 			}
 			return nil
 		})
@@ -228,4 +244,29 @@ func (f *filing) conversations(ctx context.Context, run *ParseRun) ([]FiledConve
 		list = append(list, filed)
 	}
 	return list, nil
+}
+
+// sealed counts the messages in the run's conversations that are sealed.
+func (f *filing) sealed(ctx context.Context) (n int64, err error) {
+	if f.detect == nil {
+		return 0, nil
+	}
+	for _, c := range f.order {
+		if c == nil {
+			continue
+		}
+		row, err := store.CapturedConversationByID(ctx, f.service.DB.Reader(), c.id)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		k, err := store.SealedInScope(ctx, f.service.DB.Reader(), row.Scope)
+		if err != nil {
+			return 0, err
+		}
+		n += k
+	}
+	return n, nil
 }

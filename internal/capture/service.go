@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,7 +32,11 @@ type Service struct {
 	Log     *slog.Logger
 
 	Pictures PictureReader // reads the words in pictures; may be nil
-	Filed    func()        // told when a submission has been read to its end; must not block; may be nil
+
+	// Detect returns the marking for which a message must be sealed, or nil. Headers are those of the
+	// mail that it is. It may be nil: nothing is sealed then.
+	Detect func(o *Observation, headers []string) *Finding
+	Filed  func() // told when a submission has been read to its end; must not block; may be nil
 
 	mu   sync.Mutex
 	busy map[[32]byte]chan struct{} // files being filed; guarded by mu, closed when done
@@ -197,6 +202,7 @@ func (s *Service) file(ctx context.Context, id string, u Upload) (*Receipt, erro
 	}
 	f := newFiling(ctx, s, u.Person, u.Progress)
 	f.pictures = &pictures{reader: s.Pictures, files: u.Files, until: s.Now().Add(pictureTime), now: s.Now}
+	f.detect, f.mail = s.Detect, parser != nil && strings.HasPrefix(parser.Name(), "email")
 	if parser != nil {
 		run, err = parser.Parse(ctx, src, u.Options, f.add)
 		if f := (*FileError)(nil); errors.As(err, &f) {
@@ -205,6 +211,12 @@ func (s *Service) file(ctx context.Context, id string, u Upload) (*Receipt, erro
 	}
 	if err := errors.Join(err, f.close()); err != nil {
 		return nil, fmt.Errorf("file submission %s: %w", id, err)
+	}
+	if n, err := f.sealed(ctx); err != nil {
+		return nil, fmt.Errorf("file submission %s: %w", id, err)
+	} else if n > 0 {
+		run.Warn(Warning{Code: "sealed", Count: n, Detail: "Something in it is marked as SECRET or above, or with the marking of another organisation. It was sealed: only the security officer can see it, and has been told. If it is what it says, do not send it to anybody, and tell the security team at once."})
+		s.Log.WarnContext(ctx, "captured messages were sealed because of their markings", "submission", id, "messages", n)
 	}
 	e := runEntry{Type: "parse_run", Submission: id, Declared: declared(u.Options), Run: run}
 	if fault != nil {

@@ -399,7 +399,11 @@ func (m *making) item(ctx context.Context, it *Item) error {
 		out.Content, out.Redactions = d.redacted(it)
 	case Withhold:
 		out.Status = bundle.Withheld
-		if it.Destroyed && out.Note == "" {
+		switch {
+		case out.Note != "":
+		case it.Sealed:
+			out.Note = "It is sealed because of a security marking."
+		case it.Destroyed:
 			out.Note = "It was lawfully destroyed."
 		}
 	}

@@ -33,6 +33,7 @@ type Item struct {
 	bundle.Content        // ID, Type, Sent, Sender, SenderName, ReplyTo, Text, Edits, Deleted, Reactions, Attachments
 	Expired        bool   // it disappeared by its timer; Deleted then says when
 	Destroyed      bool   // its body was lawfully destroyed: only the entry is left
+	Sealed         bool   // its body is there, but sealed because of a marking; Destroyed is set too
 	Problem        string // why it cannot be read, if it cannot
 
 	Collected bool      // it is an item of the case

@@ -135,11 +135,19 @@ func (l *loader) chunk(ctx context.Context, at []frozen) ([]*Item, error) {
 	if err != nil {
 		return nil, err
 	}
+	sealed, err := store.SealedAmong(ctx, l.q, positions)
+	if err != nil {
+		return nil, err
+	}
 	byPos := make(map[int64]*Item, len(entries))
 	for i := range entries {
+		if sealed[entries[i].Pos] {
+			closed(&entries[i])
+		}
 		if byPos[entries[i].Pos], err = l.begin(ctx, &entries[i]); err != nil {
 			return nil, err
 		}
+		byPos[entries[i].Pos].Sealed = sealed[entries[i].Pos]
 	}
 	if err := l.addRelated(ctx, byPos, positions, size); err != nil {
 		return nil, err
@@ -156,6 +164,15 @@ func (l *loader) chunk(ctx context.Context, at []frozen) ([]*Item, error) {
 		out = append(out, it)
 	}
 	return out, nil
+}
+
+// closed takes out of an entry what it says. What is left is what is left of one that was destroyed.
+func closed(e *store.Entry) {
+	if e.Commitment == nil && len(e.Salt) == 32 {
+		c := record.Commit((*[32]byte)(e.Salt), e.Body)
+		e.Commitment = c[:]
+	}
+	e.Body, e.Salt = nil, nil
 }
 
 // begin makes the item of a message's own entry.

@@ -115,10 +115,24 @@ type walk struct {
 // sorts reports whether entries must be sorted out after they were found.
 func (w *walk) sorts() bool { return w.scopes != nil || w.keep != nil || w.size > 0 }
 
-func (w *walk) sort(rows []store.SearchRow) ([]store.SearchRow, error) {
+func (w *walk) sort(ctx context.Context, rows []store.SearchRow) ([]store.SearchRow, error) {
 	rows = slices.DeleteFunc(rows, func(r store.SearchRow) bool {
 		return w.scopes != nil && !w.scopes[r.Scope] || w.size > 0 && r.Pos >= w.size
 	})
+	var captured []int64
+	for _, r := range rows {
+		if r.Captured {
+			captured = append(captured, r.Pos)
+		}
+	}
+	// The index leaves out what was sealed when it came. What was sealed since is sorted out here.
+	sealed, err := store.SealedAmong(ctx, w.x.opt.Record.Reader(), captured)
+	if err != nil {
+		return nil, fmt.Errorf("ask what is sealed: %w", err)
+	}
+	if len(sealed) > 0 {
+		rows = slices.DeleteFunc(rows, func(r store.SearchRow) bool { return sealed[r.Pos] })
+	}
 	if w.keep == nil {
 		return rows, nil
 	}
@@ -140,7 +154,7 @@ func (w *walk) page(ctx context.Context, limit int) (found []store.SearchRow, ne
 		if n > 0 {
 			to = rows[n-1].Key
 		}
-		if rows, err = w.sort(rows); err != nil {
+		if rows, err = w.sort(ctx, rows); err != nil {
 			return nil, 0, err
 		}
 		found = append(found, rows...)
@@ -173,7 +187,7 @@ func (w *walk) count(ctx context.Context) (int, error) {
 		if all > 0 {
 			to = rows[all-1].Key
 		}
-		if rows, err = w.sort(rows); err != nil {
+		if rows, err = w.sort(ctx, rows); err != nil {
 			return 0, err
 		}
 		if n += len(rows); all < chunk {

@@ -49,6 +49,7 @@ type batch struct {
 	order         []int64 // of conversations
 	mark          []byte
 	to            int64
+	sealed        map[int64]bool // positions of captured messages that nobody is to find
 }
 
 // step indexes the next entries and reports whether there are more.
@@ -77,6 +78,9 @@ func (x *Index) step(ctx context.Context) (more bool, err error) {
 	}
 	if int64(len(entries)) != b.to-from {
 		return false, fmt.Errorf("read entries from %d: %d of %d are there", from, len(entries), b.to-from)
+	}
+	if b.sealed, err = store.SealedBetween(ctx, x.opt.Record.Reader(), from, b.to); err != nil {
+		return false, fmt.Errorf("ask what is sealed from %d: %w", from, err)
 	}
 	for i := range entries {
 		if err := x.take(ctx, b, &entries[i]); err != nil {
@@ -131,7 +135,12 @@ func (x *Index) take(ctx context.Context, b *batch, e *store.Entry) error {
 	case record.KindEvent:
 		return x.event(ctx, b, e)
 	case record.KindObservation:
+		if b.sealed[e.Pos] {
+			return nil
+		}
 		return x.observation(ctx, b, e)
+	case record.KindReport:
+		return x.released(ctx, b, e)
 	case record.KindParse:
 		return x.parse(ctx, b, e)
 	case record.KindPerson:
@@ -288,6 +297,36 @@ type observation struct {
 			Text string `json:"text"`
 		} `json:"options"`
 	} `json:"poll"`
+}
+
+// released indexes a captured message when its seal is broken, unless it is in the index already.
+func (x *Index) released(ctx context.Context, b *batch, e *store.Entry) error {
+	if typ, _ := matrix.LookupString(e.Body, "type"); typ != "spillage.released" {
+		return nil
+	}
+	var about struct {
+		Item int64 `json:"item"`
+	}
+	if err := json.Unmarshal(e.Body, &about); err != nil {
+		return nil
+	}
+	for i := range b.docs {
+		if b.docs[i].Pos == about.Item {
+			return nil
+		}
+	}
+	if known, err := store.SearchRowsOf(ctx, x.db.Reader(), []int64{about.Item}); err != nil || len(known) > 0 {
+		return err
+	}
+	sealed, err := store.IsSealed(ctx, x.opt.Record.Reader(), about.Item)
+	if err != nil || sealed || about.Item >= e.Pos {
+		return err
+	}
+	m, err := store.EntryAt(ctx, x.opt.Record.Reader(), about.Item)
+	if err != nil || m.Body == nil || m.Kind != record.KindObservation {
+		return err
+	}
+	return x.observation(ctx, b, &m)
 }
 
 func (x *Index) observation(ctx context.Context, b *batch, e *store.Entry) error {

@@ -252,11 +252,15 @@ func InsertCapturedFiles(ctx context.Context, tx *sqldb.Tx, files []CapturedFile
 	return nil
 }
 
-// CapturedFileByHash returns one place where an attachment's bytes are, or [ErrNotFound].
+// CapturedFileByHash returns one place where an attachment's bytes are, or [ErrNotFound]. Those of sealed messages are
+// none.
 func CapturedFileByHash(ctx context.Context, q sqldb.Queryer, sha256 [32]byte) (CapturedFile, error) {
 	f := CapturedFile{SHA256: sha256}
 	var within []byte
-	err := q.QueryRow(ctx, `SELECT pos, within, path, size FROM captured_file WHERE sha256 = $1 ORDER BY pos LIMIT 1`, sha256[:]).
+	err := q.QueryRow(ctx, `
+		SELECT pos, within, path, size FROM captured_file f
+		WHERE sha256 = $1 AND NOT EXISTS (SELECT 1 FROM sealed_item s WHERE s.pos = f.pos AND s.state <> 'released')
+		ORDER BY pos LIMIT 1`, sha256[:]).
 		Scan(&f.Pos, &within, &f.Path, &f.Size)
 	copy(f.Within[:], within)
 	return f, notFound(err)
