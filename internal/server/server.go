@@ -27,6 +27,7 @@ import (
 	"despatch/internal/capture/link"
 	"despatch/internal/capture/ocr"
 	"despatch/internal/capture/office"
+	"despatch/internal/capture/spillage"
 	"despatch/internal/capture/systems"
 	"despatch/internal/clientapi"
 	"despatch/internal/console"
@@ -212,7 +213,7 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 	if err != nil {
 		return err
 	}
-	s.Capture = &capture.Service{DB: s.DB, Record: s.Rec, Media: s.Media, Parsers: systems.Parsers(), Now: s.Now, Log: s.Log}
+	s.Capture = &capture.Service{DB: s.DB, Record: s.Rec, Media: s.Media, Parsers: systems.Parsers(), Detect: spillage.Find, Now: s.Now, Log: s.Log}
 	if t, err := ocr.Find(ctx); err == nil {
 		s.Capture.Pictures = t
 	} else {
