@@ -119,7 +119,7 @@ type found struct {
 }
 
 // find sorts the members of a source.
-func find(ctx context.Context, src *capture.Source, enough int) (list []found, others int64, skipped []capture.Skip, err error) {
+func find(ctx context.Context, src *capture.Source) (list []found, others int64, skipped []capture.Skip, err error) {
 	members, skipped, err := src.Members()
 	if err != nil {
 		return nil, 0, nil, err
@@ -136,17 +136,21 @@ func find(ctx context.Context, src *capture.Source, enough int) (list []found, o
 			others++
 			continue
 		}
-		if list = append(list, found{m, f}); len(list) == enough {
-			break
-		}
+		list = append(list, found{m, f})
 	}
 	return list, others, skipped, nil
 }
 
-// Recognise says whether the source holds mails.
+// Recognise says whether the source holds mails: files of many, or mails that are half of its files at
+// least. A mail among the pictures of a chat is one of its attachments.
 func (Parser) Recognise(ctx context.Context, src *capture.Source) (bool, error) {
-	list, _, _, err := find(ctx, src, 1)
-	return len(list) > 0, err
+	list, others, _, err := find(ctx, src)
+	for _, m := range list {
+		if m.form == formMbox || m.form == formPST || maildir(m.Label()) {
+			return true, err
+		}
+	}
+	return len(list) > 0 && int64(len(list)) >= others, err
 }
 
 // filtered is what no such file holds.
@@ -157,7 +161,7 @@ func (p Parser) Parse(ctx context.Context, src *capture.Source, opt capture.Opti
 	run := capture.NewRun(capture.StatusUnreadable)
 	run.Parser, run.Version, run.System = p.Name(), p.Version(), "email"
 	run.Coverage.FilteredKinds, run.Reconciliation.Unit = filtered, "messages"
-	list, others, skipped, err := find(ctx, src, -1)
+	list, others, skipped, err := find(ctx, src)
 	if err != nil {
 		return run, err
 	}

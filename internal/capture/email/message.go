@@ -414,7 +414,11 @@ func (l *letter) nested(p *part, inside string, depth int) {
 		}
 		name += ".eml"
 	}
-	l.bytes(name, "document", "a mail in the mail", p.whole)
+	detail := "a mail in the mail"
+	if inside != "" {
+		detail = insideMail + inside + "”"
+	}
+	l.bytes(name, "document", detail, p.whole)
 	if l.obs.Forward == nil && inside == "" {
 		f := &capture.Ref{}
 		if ids := messageIDs(h.value("message-id")); len(ids) > 0 {
@@ -455,7 +459,7 @@ func (l *letter) attach(p *part, inside string) {
 	name, detail := p.filename(), ""
 	switch {
 	case inside != "":
-		detail = "in the mail “" + inside + "”"
+		detail = insideMail + inside + "”"
 	case p.disposition.kind == "inline" || p.header.value("content-id") != nil && p.disposition.kind != "attachment":
 		detail = "inline"
 	}

@@ -436,7 +436,7 @@ func (l *letter) inMSG(s *storage, name string, opt capture.Options) {
 	}
 	for _, a := range in.obs.Attachments {
 		if a.Detail == "" || a.Detail == "inline" {
-			a.Detail = "in the mail “" + name + "”"
+			a.Detail = insideMail + name + "”"
 		}
 		if len(l.obs.Attachments) < maxAttachments {
 			l.obs.Attachments = append(l.obs.Attachments, a)

@@ -36,8 +36,8 @@ func Parsers() []capture.Parser {
 		zoom.Parser{},
 		nextcloud.Parser{},
 		tox.Parser{},
+		email.Parser{}, // before those that look for a chat anywhere in a text
 		whatsapp.Parser{},
-		email.Parser{},
 		unstructured.Parser{}, // takes everything
 	}
 }
