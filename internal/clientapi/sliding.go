@@ -102,6 +102,7 @@ func (s *Server) slide(r *http.Request, x session, req *slidingRequest, stable b
 		return nil, err
 	}
 	out.Stable = stable
+	out.Keys = func() (counts, unused []byte, err error) { return s.keysLeft(r.Context(), x.User, x.Device) }
 	if err := s.receivedUpTo(r.Context(), x, out.ToDevice.Since); err != nil {
 		return nil, err
 	}

@@ -95,6 +95,7 @@ type slideRoom struct {
 	Joined     *int                 `json:"joined_count"`
 	Invited    *int                 `json:"invited_count"`
 	Unread     *int                 `json:"notification_count"`
+	Highlight  int                  `json:"highlight_count"`
 	DM         *bool                `json:"is_dm"`
 	Bump       *int64               `json:"bump_stamp"`
 	Heroes     []struct {
@@ -383,6 +384,33 @@ func TestSlidingLive(t *testing.T) {
 	if c.sync(t, 10_000); c.rooms[room].name != "Harbour works" || c.rooms[room].state["m.room.name "] == nil {
 		t.Errorf("after naming: %q", c.rooms[room].name)
 	}
+	// Being named counts by itself; whom one ignores is not heard.
+	alice.SendContent(t, room, "m.room.message", map[string]any{"msgtype": "m.text", "body": "bob!", "m.mentions": map[string]any{"user_ids": []matrix.UserID{bob.ID}}})
+	if a := c.sync(t, 10_000); a.Rooms[room].Highlight != 1 {
+		t.Errorf("named once, highlight_count = %d", a.Rooms[room].Highlight)
+	}
+	wantTexts(t, c, room, "are you there?", "bob!")
+	bob.Do(t, "PUT", client+"user/@bob:example.org/account_data/m.ignored_user_list", map[string]any{"ignored_users": map[matrix.UserID]any{alice.ID: map[string]any{}}})
+	c.sync(t, 10_000)
+	alice.Send(t, room, "can you hear me?")
+	c.sync(t, 10_000)
+	wantTexts(t, c, room, "are you there?", "bob!")
+	deaf := slide(bob, "deaf", 19, 20)
+	deaf.sync(t, 0)
+	wantTexts(t, deaf, room)
+	bob.Do(t, "PUT", client+"user/@bob:example.org/account_data/m.ignored_user_list", map[string]any{"ignored_users": map[matrix.UserID]any{}})
+	c = slide(bob, "", 19, 20)
+	c.sync(t, 0)
+	for _, x := range c.rooms[room].texts() {
+		if x != "are you there?" {
+			for id, body := range c.rooms[room].bodies {
+				if body == x {
+					alice.Redact(t, room, id)
+				}
+			}
+		}
+	}
+	c.sync(t, 10_000)
 	// A redaction, and a message that disappears.
 	alice.Redact(t, room, id)
 	if c.sync(t, 10_000); !c.rooms[room].redacted[id] {

@@ -92,7 +92,9 @@ type SlidingRequest struct {
 		Since   int64
 		Limit   int
 	}
-	E2EE                          bool
+	E2EE bool
+	// Keys tells which keys the device has left: members of an object, and elements of an array.
+	Keys                          func() (counts, unused []byte, err error)
 	AccountData, Receipts, Typing Extension
 }
 
@@ -125,14 +127,15 @@ type connKey struct {
 
 // sentRoom is what a connection has been sent of a room.
 type sentRoom struct {
-	pos    int64  // events below it
-	member int64  // the position of the membership at that time
-	limit  int32  // the longest timeline
-	unread int32  // the count, or -1
-	state  uint64 // which of the connection's required states
-	lists  uint64 // a bit for each list it was in, by name; those beyond 63 share the last
-	dm     bool
-	joined bool // sent as a room that the user is in
+	pos       int64 // events below it
+	member    int64 // the position of the membership at that time
+	limit     int32 // the longest timeline
+	unread    int32 // the count, or -1
+	highlight int32
+	state     uint64 // which of the connection's required states
+	lists     uint64 // a bit for each list it was in, by name; those beyond 63 share the last
+	dm        bool
+	joined    bool // sent as a room that the user is in
 }
 
 // conns are the connections there are.
@@ -413,6 +416,11 @@ func (s *Syncer) slide(ctx context.Context, x *slidingConn, req SlidingRequest) 
 		view = s.Hub.slide(req.User, x.at, true, wanted)
 		x.to, view.data = view.next, data || view.data
 	}
+	mine, err := s.Hub.personalOf(ctx, s.DB.Reader(), req.User)
+	if err != nil {
+		return nil, err
+	}
+	a.ignored = mine.ignored
 	matches, err := a.matches()
 	if err != nil {
 		return nil, err
@@ -483,6 +491,7 @@ type sliding struct {
 	resp *SlidingResponse
 	v    Viewer
 
+	ignored  map[matrix.UserID]bool // whose messages the user does not want
 	tags     map[matrix.RoomID][]string
 	spaces   map[matrix.RoomID]map[matrix.RoomID]bool // the children of the spaces asked for
 	initials []matrix.RoomID                          // rooms sent for the first time

@@ -107,8 +107,8 @@ func (a *sliding) extend(matches []match) error {
 	if err := a.toDevice(); err != nil {
 		return err
 	}
-	if a.req.E2EE {
-		a.member("e2ee", []byte(`{"device_one_time_keys_count":{"signed_curve25519":50},"device_unused_fallback_key_types":[]}`))
+	if err := a.keys(); err != nil {
+		return err
 	}
 	if err := a.accountData(); err != nil {
 		return err
@@ -195,6 +195,33 @@ func (a *sliding) toDevice() error {
 		b = append(b, `"}`...)
 	}
 	a.member("to_device", b)
+	return nil
+}
+
+// keys tells whose keys have changed and which the device has left (MSC3884).
+func (a *sliding) keys() error {
+	if !a.req.E2EE {
+		return nil
+	}
+	counts, unused, err := a.req.Keys()
+	if err != nil {
+		return err
+	}
+	b := append(append([]byte(`{"device_one_time_keys_count":{`), counts...), `},"device_unused_fallback_key_types":[`...)
+	b = append(append(b, unused...), ']')
+	if a.x.acked != 0 && a.view.next != a.x.at {
+		changed, left, err := a.s.DeviceLists(a.ctx, a.req.User, a.x.at)
+		if err != nil {
+			return err
+		}
+		if len(changed)+len(left) > 0 {
+			b = appendUsers(append(b, `,"device_lists":{"changed":[`...), changed)
+			b = appendUsers(append(b, `],"left":[`...), left)
+			b = append(b, `]}`...)
+			a.resp.news = true
+		}
+	}
+	a.member("e2ee", append(b, '}'))
 	return nil
 }
 

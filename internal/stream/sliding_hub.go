@@ -51,9 +51,9 @@ type slidingRoom struct {
 	events []*Event // since the connection's place, if they are all in memory
 	fresh  bool     // they are
 	typing []matrix.UserID
-	typed  bool // typing has changed
-	read   bool // there are new receipts
-	unread int  // -1 if not known
+	typed  bool    // typing has changed
+	read   bool    // there are new receipts
+	unread *Unread // nil if not known
 }
 
 // activity is what rooms are ordered by: for those who are in them, the last event.
@@ -130,10 +130,10 @@ func (h *Hub) slidingRoom(r *room, who matrix.UserID, since Token, events []*Eve
 	out := slidingRoom{
 		info:   RoomInfo{ID: r.id, Scope: r.scope, Version: r.version, Joined: r.joined, Invited: r.invited},
 		member: r.members[who], last: r.last, bump: r.bump, kind: r.kind, events: events, fresh: fresh,
-		typed: r.typeSide > since.Side, read: r.readSide > since.Side, unread: -1,
+		typed: r.typeSide > since.Side, read: r.readSide > since.Side,
 	}
 	if u, ok := r.known(who); ok {
-		out.unread = u.All().Notify
+		out.unread = u
 	}
 	for id := range r.typing {
 		out.typing = append(out.typing, id)

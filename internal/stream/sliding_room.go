@@ -170,7 +170,7 @@ func (a *sliding) update(res *result) error {
 	}
 	if !news && !res.expanded && !grown && !dm {
 		n, err := a.unread(r)
-		if err != nil || int32(n) == res.was.unread {
+		if err != nil || int32(n.Notify) == res.was.unread && int32(n.Highlight) == res.was.highlight {
 			return err
 		}
 	}
@@ -225,6 +225,9 @@ func (a *sliding) recent(res *result) {
 	}
 	for _, ev := range evs {
 		res.t.start = min(res.t.start, ev.Pos)
+		if a.ignored[ev.Sender] && !ev.IsState() {
+			continue
+		}
 		res.t.add(func(b []byte) []byte { return ev.append(b, a.v) }, ev.Sender)
 		res.live++
 		if ev.Class == store.ClassMembership {
@@ -253,6 +256,9 @@ func (a *sliding) stored(res *result, from int64) error {
 		row := &rows[i]
 		res.t.start = min(res.t.start, row.Pos)
 		sender, _ := matrix.LookupString(row.Body, "sender")
+		if a.ignored[matrix.UserID(sender)] && row.Class != store.ClassState && row.Class != store.ClassMembership {
+			continue
+		}
 		more := extra[row.Pos]
 		if row.Class == store.ClassState || row.Class == store.ClassMembership {
 			if more, err = a.s.prevContent(a.ctx, r.info.Scope, row); err != nil {
@@ -392,13 +398,15 @@ func (a *sliding) memberHash(room matrix.RoomID, who matrix.UserID) uint64 {
 	return h.Sum64()
 }
 
-func (a *sliding) unread(r *slidingRoom) (int, error) {
-	if r.unread >= 0 {
-		return r.unread, nil
+func (a *sliding) unread(r *slidingRoom) (Count, error) {
+	if r.unread == nil {
+		var err error
+		r.unread, err = a.s.Hub.unreadOf(a.ctx, a.s.DB.Reader(), r.info, a.req.User, r.member.pos, a.view.next.Pos)
+		if err != nil {
+			return Count{}, err
+		}
 	}
-	var err error
-	r.unread, err = a.s.Hub.countUnread(a.ctx, a.s.DB.Reader(), r.info, a.req.User, r.member.pos, a.view.next.Pos)
-	return r.unread, err
+	return r.unread.All(), nil
 }
 
 // tell writes the result down and remembers it.
@@ -462,11 +470,12 @@ func (a *sliding) tell(res *result) error {
 		if err != nil {
 			return err
 		}
-		now.unread = int32(n)
+		now.unread, now.highlight = int32(n.Notify), int32(n.Highlight)
 		if !a.req.Stable {
 			b = append(b, `,"notification_count":`...)
-			b = strconv.AppendInt(b, int64(n), 10)
-			b = append(b, `,"highlight_count":0`...)
+			b = strconv.AppendInt(b, int64(n.Notify), 10)
+			b = append(b, `,"highlight_count":`...)
+			b = strconv.AppendInt(b, int64(n.Highlight), 10)
 		}
 	}
 	a.end(append(b, '}'), res.m, now)
