@@ -374,3 +374,17 @@ func (b *boundedWriter) Write(p []byte) (int, error) {
 	}
 	return b.w.Write(p)
 }
+
+// isFileFault says whether SQLite refuses what a file gave it: a constraint, a wrong type, too much, or
+// a text that is no SQL.
+func isFileFault(err error) bool {
+	var lite *sqlite.Error
+	if !errors.As(err, &lite) {
+		return false
+	}
+	switch lite.Code() & 0xff {
+	case codeError, codeTooBig, 19, 20: // constraint, mismatch
+		return true
+	}
+	return false
+}

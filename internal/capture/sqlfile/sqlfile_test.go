@@ -435,3 +435,38 @@ func TestTables(t *testing.T) {
 		Tables(t.Context(), member(t, "x.db", bad), nil) // must end
 	}
 }
+
+func TestBuild(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	b, err := Build(t.Context(), "x.backup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := b.Table(t.Context(), `no"te`, []string{"_id", "body"}, "_id"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Insert(t.Context(), `no"te`, []any{int64(7), "seven"}); err != nil {
+		t.Fatal(err)
+	}
+	wantFault(t, b.Insert(t.Context(), `no"te`, []any{int64(7), "again"}), "cannot be stored")
+	wantFault(t, b.Insert(t.Context(), `no"te`, []any{int64(8)}), "does not fit")
+	wantFault(t, b.Table(t.Context(), "bad", []string{"a", "a"}, ""), "cannot be stored")
+	db, err := b.Finish(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	if err := db.Scan(t.Context(), `no"te`, func(r *Row) error { n++; return nil }); err != nil || n != 1 {
+		t.Errorf("read %d rows, %v", n, err)
+	}
+	db.Close()
+	if b, err = Build(t.Context(), "y"); err != nil {
+		t.Fatal(err)
+	}
+	b.Abandon()
+	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
