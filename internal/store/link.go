@@ -47,9 +47,29 @@ func ScopeKeys(ctx context.Context, q sqldb.Queryer, scope int64, limit int) ([]
 	return int64s(q.Query(ctx, `SELECT key FROM match_key WHERE scope = $1 ORDER BY key LIMIT $2`, scope, limit))
 }
 
-// ScopesWithKey returns up to limit conversations that have a key.
-func ScopesWithKey(ctx context.Context, q sqldb.Queryer, key int64, limit int) ([]int64, error) {
-	return int64s(q.Query(ctx, `SELECT scope FROM match_key WHERE key = $1 ORDER BY scope LIMIT $2`, key, limit))
+// SharedKeys calls fn with each of some keys that stands in several conversations, but at most in most of
+// them, and with each of those.
+func SharedKeys(ctx context.Context, q sqldb.Queryer, keys []int64, most int, fn func(key, scope int64)) error {
+	for chunk := range slices.Chunk(keys, 2000) {
+		shared, err := int64s(q.Query(ctx, `SELECT key FROM match_key WHERE `+among(q, "key")+` GROUP BY key HAVING count(*) BETWEEN 2 AND `+fmt.Sprint(most), list(q, chunk)))
+		if err != nil {
+			return err
+		}
+		if len(shared) == 0 {
+			continue
+		}
+		r, err := q.Query(ctx, `SELECT key, scope FROM match_key WHERE `+among(q, "key"), list(q, shared))
+		err = rows(r, err, func(r *sql.Rows) error {
+			var key, scope int64
+			err := r.Scan(&key, &scope)
+			fn(key, scope)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // LinkDue is a conversation that is to be compared with others.

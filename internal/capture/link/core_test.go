@@ -416,20 +416,3 @@ func FuzzSee(f *testing.F) {
 		link.MatchKeys(&capture.Observation{Kind: capture.KindText, Text: text, NativeID: text})
 	})
 }
-
-func BenchmarkCompare(b *testing.B) {
-	for _, s := range shapes {
-		w := simulate(s, 1)
-		e := exports(w)["iPhone in London, Android in New York"]
-		x, _ := w.take(0, e[0])
-		y, _ := w.take(1, e[1])
-		b.Run(s.name, func(b *testing.B) {
-			for b.Loop() {
-				if r := link.Compare(x, y); r.Relation != link.SameChat {
-					b.Fatal(r.Relation)
-				}
-			}
-			b.ReportMetric(float64(len(x.Sightings)+len(y.Sightings))*float64(b.N)/b.Elapsed().Seconds(), "messages/s")
-		})
-	}
-}

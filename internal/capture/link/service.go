@@ -198,19 +198,13 @@ func (s *Service) candidates(ctx context.Context, scope int64) ([]candidate, err
 		return nil, err
 	}
 	shared := map[int64]int{}
-	for _, k := range keys {
-		scopes, err := store.ScopesWithKey(ctx, q, k, maxScopes+1)
-		if err != nil {
-			return nil, err
+	err = store.SharedKeys(ctx, q, keys, maxScopes, func(_, other int64) {
+		if other != scope {
+			shared[other]++
 		}
-		if len(scopes) > maxScopes {
-			continue
-		}
-		for _, other := range scopes {
-			if other != scope {
-				shared[other]++
-			}
-		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	var list []candidate
 	for other, n := range shared {
