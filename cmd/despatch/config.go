@@ -69,6 +69,8 @@ type Config struct {
 
 	OIDCCreate bool `name:"oidc-create" default:"false" for:"serve" usage:"Whether somebody whom the provider knows and this server does not gets an account at the first sign-in."`
 
+	AppServices files `name:"appservices" default:"" for:"serve" usage:"Files with the registrations of application services, such as bridges to other messengers (YAML, as the bridge writes it). Several are separated by commas. They are read when the server starts."`
+
 	DropFolder string `name:"drop-folder" default:"" for:"serve" usage:"Folder that is watched, with a folder for each person by the name they sign in with: what is put there is taken onto the record for them and moved aside beside a receipt. If empty, there is none."`
 
 	NextcloudServers string `name:"nextcloud-servers" default:"" for:"capture" usage:"Addresses of Nextclouds that conversations of Talk may be fetched from, such as https://cloud.example.org, separated by commas. If empty, there is none."`
@@ -102,6 +104,20 @@ func (p *prefixes) UnmarshalText(text []byte) error {
 			return fmt.Errorf("%q is not an address or a network", s)
 		}
 		*p = append(*p, n)
+	}
+	return nil
+}
+
+// files is a list of paths.
+type files []string
+
+// UnmarshalText reads paths separated by commas.
+func (f *files) UnmarshalText(text []byte) error {
+	*f = nil
+	for _, s := range strings.Split(string(text), ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			*f = append(*f, s)
+		}
 	}
 	return nil
 }
