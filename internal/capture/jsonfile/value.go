@@ -146,6 +146,12 @@ func (v *Value) Int(keys ...string) (n int64, ok bool) {
 		s = whole
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil && strings.ContainsAny(s, "eE") { // some programs write 1.6E+12
+		f, fail := strconv.ParseFloat(s, 64)
+		if n = int64(f); fail == nil && f > -1<<53 && f < 1<<53 && float64(n) == f {
+			return n, true
+		}
+	}
 	return n, err == nil
 }
 

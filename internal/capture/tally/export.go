@@ -20,7 +20,7 @@ type Export struct {
 	skipped []capture.Skip
 	extra   int64 // members that were left aside when the containers were opened
 	zipped  bool
-	byName  map[string][]*capture.Member
+	byName  [depths + 1]map[string][]*capture.Member // by the last 1, 2, … elements of where they stand
 	chats   map[*capture.Member]bool
 	named   map[*capture.Member]bool
 	aside   map[*capture.Member]bool
@@ -102,55 +102,79 @@ func (x *Export) Find(uri string, chat *capture.Member) *capture.Member {
 	if uri == "" || strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://") {
 		return nil
 	}
-	if x.byName == nil {
-		x.byName = map[string][]*capture.Member{}
-		for _, m := range x.Members {
-			keys := spellings(Base(m))
+	if x.byName[1] == nil {
+		x.index()
+	}
+	want := strings.Split(path.Clean(uri), "/")
+	for d := min(depths, len(want)); d > 0; d-- {
+		for _, key := range spellings(strings.Join(want[len(want)-d:], "\x00")) {
+			list := x.byName[d][key]
+			if best := x.best(list[:min(len(list), maxNamesakes)], want, chat); best != nil {
+				return best
+			}
+		}
+	}
+	return nil
+}
+
+// depths is how many elements of a path are looked up at once, and maxNamesakes how many members of
+// one name are compared.
+const (
+	depths       = 3
+	maxNamesakes = 1000
+)
+
+func (x *Export) index() {
+	for d := range x.byName {
+		x.byName[d] = map[string][]*capture.Member{}
+	}
+	for _, m := range x.Members {
+		have := strings.Split(Where(m), "/")
+		for d := 1; d <= min(depths, len(have)); d++ {
+			keys := spellings(strings.Join(have[len(have)-d:], "\x00"))
 			for i, k := range keys {
 				if i == 0 || k != keys[i-1] {
-					x.byName[k] = append(x.byName[k], m)
+					x.byName[d][k] = append(x.byName[d][k], m)
 				}
 			}
 		}
 	}
+}
+
+// best returns the member of a list that a path means, seen from a chat.
+func (x *Export) best(list []*capture.Member, want []string, chat *capture.Member) *capture.Member {
 	var best *capture.Member
 	most := -1
-	want := strings.Split(path.Clean(uri), "/")
-	for _, key := range spellings(want[len(want)-1]) {
-		for _, m := range x.byName[key] {
-			if x.chats[m] {
-				continue
-			}
-			have := strings.Split(Where(m), "/")
-			n := 1
-			for n < len(want) && n < len(have) && spellings(want[len(want)-1-n])[2] == spellings(have[len(have)-1-n])[2] {
-				n++
-			}
-			// The folders agree as far as both go, or the member stands below the chat by that path.
-			whole := n == len(want) || n == len(have)
-			below := chat != nil && strings.HasPrefix(Where(m), Dir(chat)+"/") || chat != nil && Dir(chat) == "."
-			if len(want) == 1 {
-				whole = chat == nil || below
-			}
-			if !whole && !(below && n >= 2) {
-				continue
-			}
-			score := 4 * n
-			if chat != nil && m.File == chat.File {
-				score++
-			}
-			if below {
-				score += 2
-			}
-			if score > most {
-				best, most = m, score
-			}
+	for _, m := range list {
+		if x.chats[m] {
+			continue
 		}
-		if best != nil {
-			return best
+		have := strings.Split(Where(m), "/")
+		n := 1
+		for n < len(want) && n < len(have) && spellings(want[len(want)-1-n])[2] == spellings(have[len(have)-1-n])[2] {
+			n++
+		}
+		// The folders agree as far as both go, or the member stands below the chat by that path.
+		whole := n == len(want) || n == len(have)
+		below := chat != nil && (strings.HasPrefix(Where(m), Dir(chat)+"/") || Dir(chat) == ".")
+		if len(want) == 1 {
+			whole = chat == nil || below
+		}
+		if !whole && !(below && n >= 2) {
+			continue
+		}
+		score := 4 * n
+		if chat != nil && m.File == chat.File {
+			score++
+		}
+		if below {
+			score += 2
+		}
+		if score > most {
+			best, most = m, score
 		}
 	}
-	return nil
+	return best
 }
 
 // Chat marks a member as one that messages are read from.

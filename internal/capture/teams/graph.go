@@ -73,6 +73,9 @@ func (r *reading) chatMessage(m *capture.Member, rec *jsonfile.Record, v *jsonfi
 	r.reactions(c, o, v)
 	r.state(o, v)
 	r.event(c, o, v)
+	if o.Sender == "" && o.Kind != capture.KindSystem {
+		o.Doubt("sender_unknown", "The export does not say who wrote it.")
+	}
 	if err := c.Item(o); err != nil {
 		return err
 	}

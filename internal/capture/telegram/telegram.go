@@ -123,6 +123,11 @@ func probe(m *capture.Member) (bool, error) {
 			return true, nil
 		}
 	}
+	for p := range k {
+		if strings.HasPrefix(p, "messages[]") {
+			return false, nil // messages of something else
+		}
+	}
 	return k["about"] && k["personal_information"] || k["chats.list[].messages"] || k["name"] && k["type"] && k["id"] && k["messages"], nil
 }
 

@@ -101,7 +101,7 @@ News|text|5|1577934245000+1000|News|"ab"
 		t.Errorf("conversations %+v", r.Conversations)
 	}
 	r = capturetest.Must(t, Parser{}, capture.Options{}, capturetest.File(t, "result.json", []byte(account)))
-	if at := r.Messages[0].Sent; at.Min != 1577934245000-14*3600_000 || at.Max != 1577934245999+14*3150_000 {
+	if at := r.Messages[0].Sent; at.Min != 1577934245000-14*3600_000 || at.Max != 1577934245999+14*3600_000 {
 		t.Errorf("without a zone the message is from %+v", at)
 	}
 }
