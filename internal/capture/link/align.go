@@ -59,7 +59,8 @@ type matcher struct {
 	beforeB        []int
 	afterB         []int
 	buf            lattice
-	likenesses     int // texts looked at side by side so far
+	likenesses     int  // texts looked at side by side so far
+	ids            bool // ids are shared by all parties: messages with different ids are different
 }
 
 type commonKey struct {
@@ -120,7 +121,7 @@ func (m *matcher) rare(class int32, s *Sighting) float64 {
 func (m *matcher) odds(i, j int) (float64, Rule) {
 	s, t := &m.a.Sightings[i], &m.b.Sightings[j]
 	apart := m.clock.apart(i, s, t)
-	if apart > m.clock.Tolerance || s.Native != 0 && t.Native != 0 && s.Native != t.Native {
+	if apart > m.clock.Tolerance || m.ids && s.Native != 0 && t.Native != 0 {
 		return never, ""
 	}
 	w, rule := m.same(i, s, t)
@@ -319,14 +320,15 @@ func (m *matcher) native() {
 		}
 		return out
 	}
-	theirs := index(m.b)
-	mine := index(m.a)
+	theirs, mine := index(m.b), index(m.a)
 	for i := range m.a.Sightings {
 		k := m.a.Sightings[i].Native
 		if j, ok := theirs[k]; k != 0 && ok && j >= 0 && mine[k] == i {
 			m.link(Link{i, j, ByNative, 1})
 		}
 	}
+	// Some systems count for themselves on each telephone what they otherwise give an id to.
+	m.ids = len(m.links) > 0 && len(m.links)*5 >= min(len(mine), len(theirs))
 }
 
 // people lays side by side what each person said and has no partner yet.
@@ -675,7 +677,7 @@ func (m *matcher) late() {
 		}
 		k := commonKey{m.classA[i], s.content()}
 		o, ok := theirs[k]
-		if !ok || o.count != 1 || mine[k] != 1 || s.Native != 0 && m.b.Sightings[o.at].Native != 0 {
+		if !ok || o.count != 1 || mine[k] != 1 || m.ids && s.Native != 0 && m.b.Sightings[o.at].Native != 0 {
 			continue
 		}
 		d := m.clock.apart(i, s, &m.b.Sightings[o.at])

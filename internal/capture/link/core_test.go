@@ -416,3 +416,46 @@ func FuzzSee(f *testing.F) {
 		link.MatchKeys(&capture.Observation{Kind: capture.KindText, Text: text, NativeID: text})
 	})
 }
+
+// Ids that all parties share decide, whatever the words are; ids that differ everywhere say nothing.
+func TestNative(t *testing.T) {
+	see := func(c *link.Copy, system, id string, at int64, text string) {
+		o := &capture.Observation{Ordinal: int64(len(c.Sightings)), Kind: capture.KindText, Sender: "X", Text: text, NativeID: id, Sent: capture.At("", at, "ms", "server")}
+		c.Sightings = append(c.Sightings, link.See(int64(len(c.Sightings)), system, o, nil))
+	}
+	for _, c := range []struct {
+		what, system, kind string
+		id                 func(copy, i int) string
+		relation           link.Relation
+		links              int
+		rule               link.Rule
+	}{
+		{"mails in two mailboxes", "email", "mailbox", func(n, i int) string {
+			return fmt.Sprintf("%d@example.org", i+n*5)
+		}, link.SameMails, 15, link.ByNative},
+		{"a chat with ids", "signal", "dm", func(_, i int) string { return fmt.Sprintf("9c3f-aci:%d", i) }, link.SameChat, 20, link.ByNative},
+		{"texts whose ids each telephone makes", "imessage", "dm", func(n, i int) string { return fmt.Sprintf("GUID-%d-%d", n, i) }, link.SameChat, 20, link.ByText},
+	} {
+		var copies [2]*link.Copy
+		for n := range copies {
+			copies[n] = &link.Copy{File: fmt.Sprint(n), Person: fmt.Sprint("@p", n), System: c.system, Kind: c.kind}
+			for i := range 20 {
+				text := fmt.Sprintf("One of several messages that can be told apart, no. %d", i)
+				if c.kind == "mailbox" {
+					text = "ok"
+				}
+				see(copies[n], c.system, c.id(n, i), int64(i)*60_000, text)
+			}
+		}
+		r := link.Compare(copies[0], copies[1])
+		if r.Relation != c.relation || len(r.Links) != c.links {
+			t.Errorf("%s: %s with %d links, want %s with %d: %v", c.what, r.Relation, len(r.Links), c.relation, c.links, r.Reasons)
+			continue
+		}
+		for _, l := range r.Links {
+			if l.Rule != c.rule {
+				t.Errorf("%s: linked by %s, want %s", c.what, l.Rule, c.rule)
+			}
+		}
+	}
+}

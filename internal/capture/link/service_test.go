@@ -518,3 +518,37 @@ func TestInterrupted(t *testing.T) {
 		}
 	}
 }
+
+// Too little for the program to say that two chats are one is enough for a person.
+func TestPossible(t *testing.T) {
+	o := open(t, sqldbtest.SQLite(t))
+	short := append(slices.Clone(chat[:3]), said{"2023-10-27T09:03:00", "Tom", "ok"}, said{"2023-10-27T09:04:00", "Tom", "The supplier wants an answer about the water quality contract today"})
+	a := o.handIn(t, "@asha:example.org", "Europe/London", written(t, short, "Europe/London", true, nil, nil))
+	b := o.handIn(t, "@tom:example.org", "Europe/London", written(t, short, "Europe/London", true, nil, func(i int, s string) (string, bool) { return s, i != 2 }))
+	o.compareDue(t)
+	ask := func() (messages, chats int64) {
+		t.Helper()
+		m, c, err := store.CountDoubts(t.Context(), o.DB.Reader())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m, c
+	}
+	if _, n := ask(); n != 1 {
+		t.Fatalf("%d pairs of chats are for a person, want 1", n)
+	}
+	if x := o.thread(t, a); len(x.Copies) != 1 {
+		t.Errorf("%d copies before anybody has said so", len(x.Copies))
+	}
+	if err := o.SayChats(t.Context(), "@ruth:example.org", a, b, true); err != nil {
+		t.Fatal(err)
+	}
+	o.compareDue(t)
+	if x := o.thread(t, a); len(x.Copies) != 2 || len(x.Messages) != len(short) {
+		t.Errorf("%d copies and %d messages, want 2 and %d", len(x.Copies), len(x.Messages), len(short))
+	}
+	if _, n := ask(); n != 0 {
+		t.Errorf("%d pairs of chats are still for a person", n)
+	}
+	checkRebuilt(t, o)
+}
