@@ -3,20 +3,23 @@ package signal
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/pbkdf2"
-	"crypto/sha512"
-	"database/sql"
-	"os"
-	"path/filepath"
-
 	"crypto/hmac"
+	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
+	"database/sql"
 	"encoding/binary"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"despatch/internal/capture"
+	"despatch/internal/capture/tally"
 )
 
 // pb writes a message of Protocol Buffers: numbers and what stands under them.
@@ -176,4 +179,39 @@ func sqlcipher(t testing.TB, data, key []byte) []byte {
 		copy(p[page-reserve+16:], mac.Sum(nil))
 	}
 	return out
+}
+
+// testKeys are keys of an older backup that no passphrase gives: deriving one takes its time.
+var testKeys = [2][]byte{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)}
+
+func newSingleWith(keys [2][]byte) *single {
+	s := &single{version: 1, key: keys[0], mac: keys[1]}
+	head := pb(1, pb(1, s.iv[:], 2, make([]byte, 32), 3, 1))
+	s.out.Write(binary.BigEndian.AppendUint32(nil, uint32(len(head))))
+	s.out.Write(head)
+	return s
+}
+
+// readWith reads an older backup under keys.
+func readWith(ctx context.Context, file *capture.File, keys [2][]byte) error {
+	src := &capture.Source{Files: []*capture.File{file}}
+	book := tally.New(ctx, Parser{}, "signal", "records", nil, func(*capture.Observation) error { return nil })
+	x, err := tally.Open(src)
+	if err != nil {
+		return err
+	}
+	book.Export = x
+	c := &copyOf{book: book, x: x, src: src, found: found{form: onefile, main: x.Members[0]}}
+	head, err := start(c.main)
+	if err != nil {
+		return err
+	}
+	h, _ := readSingleHead(head)
+	s, r, err := c.singleWith(ctx, h, keys[0], keys[1])
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = book.Close(c.readStatements(ctx, s))
+	return err
 }

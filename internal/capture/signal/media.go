@@ -154,6 +154,12 @@ func (f *mediaFiles) text(ctx context.Context, p *jsonfile.Value) (string, bool,
 	return strings.ToValidUTF8(string(b), "\uFFFD"), err == nil && utf8.Valid(b), err
 }
 
+// readText reads the words of a file.
+func readText(r io.Reader) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxText))
+	return strings.ToValidUTF8(string(b), "\uFFFD"), err
+}
+
 const ivSize, tagSize = aes.BlockSize, sha256.Size
 
 // checkMedia decrypts a file and checks its MAC. It is IV ‖ AES-256-CBC ‖ HMAC-SHA-256 of both; the key

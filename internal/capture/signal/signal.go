@@ -37,7 +37,7 @@ type form int
 const (
 	plaintext form = iota + 1 // main.jsonl
 	folder                    // main and metadata, encrypted
-	single                    // signal-….backup
+	onefile                   // signal-….backup
 	desktop                   // sql/db.sqlite
 )
 
@@ -77,7 +77,7 @@ func look(ctx context.Context, members []*capture.Member) ([]found, error) {
 				list = append(list, found{form: folder, main: main, metadata: m})
 			}
 		case isSingle(head):
-			list = append(list, found{form: single, main: m})
+			list = append(list, found{form: onefile, main: m})
 		case sqlfile.Is(m):
 			tables, err := sqlfile.Tables(ctx, m, sqlfile.Log(m, members))
 			if err != nil {
@@ -211,7 +211,7 @@ func (c *copyOf) read(ctx context.Context) error {
 		return c.readPlaintext(ctx)
 	case folder:
 		return c.readFolder(ctx)
-	case single:
+	case onefile:
 		return c.readSingle(ctx)
 	}
 	return c.readDesktop(ctx)
@@ -281,5 +281,5 @@ func (c *copyOf) warnOwner(f *frames) {
 	}
 }
 
-// lineReader reads with a buffer.
+// buffered returns a reader that reads ahead.
 func buffered(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, 1<<18) }

@@ -9,6 +9,7 @@ import (
 	"despatch/internal/capture/mattermost"
 	"despatch/internal/capture/meta"
 	"despatch/internal/capture/nextcloud"
+	"despatch/internal/capture/signal"
 	"despatch/internal/capture/slack"
 	"despatch/internal/capture/sms"
 	"despatch/internal/capture/teams"
@@ -25,6 +26,7 @@ import (
 func Parsers() []capture.Parser {
 	return []capture.Parser{
 		whatsappdb.Parser{},
+		signal.Parser{},
 		imessage.Parser{},
 		sms.Parser{},
 		meta.Parser{},
