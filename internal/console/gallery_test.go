@@ -160,6 +160,7 @@ func gallery() map[string]framed {
 	up.wrong("Does the telephone write the day or the month first?", &up.DateOrder)
 	out["upload"] = up
 	maps.Copy(out, linkedGallery())
+	maps.Copy(out, sealedGallery())
 	for _, f := range out {
 		f.common().Service, f.common().CSRF = "Records office and IT desk", "token"
 		f.common().User = "Ruth Bennett"

@@ -5,6 +5,7 @@ import (
 
 	"despatch/internal/disclosure"
 	"despatch/internal/identity"
+	"despatch/internal/store"
 )
 
 // homePage is what waits for somebody, by what they do here.
@@ -14,6 +15,7 @@ type homePage struct {
 	Size                                     int64
 	Cases                                    []caseChoice // lists of cases, for a records officer
 	Waiting                                  int          // cases that wait for an approver
+	Sealed                                   int          // messages that wait for the security officer
 }
 
 func (s *Server) home(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -21,6 +23,13 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request, v *visit) error {
 	p := &homePage{frame: frame{Title: "What would you like to do?"}, IT: rs.Has(identity.IT), Security: rs.Has(identity.Security),
 		Auditor: rs.Has(identity.Auditor), Records: rs.Has(identity.Records), Approver: rs.Has(identity.Approver),
 		Size: s.Rec.Head().Edge.Size}
+	if p.Security {
+		n, err := store.CountSealed(r.Context(), s.DB.Reader(), store.Sealed)
+		if err != nil {
+			return err
+		}
+		p.Sealed = int(n)
+	}
 	if p.Records || p.Approver {
 		all, err := s.Cases.Cases(r.Context(), v.Session.User, disclosure.Filter{})
 		if err != nil {

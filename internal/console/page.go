@@ -122,6 +122,7 @@ var navigation = []struct {
 	{link{root, "Start"}, everybody},
 	{link{root + "cases", "Cases"}, watchers},
 	{link{root + "captures", "Captured chats"}, records},
+	{link{root + "spillage", "Possible spillages"}, security},
 	{link{root + "people", "People"}, devices},
 	{link{root + "health", "Record’s health"}, health},
 	{link{root + "audit", "What was done"}, auditor},
