@@ -18,6 +18,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"despatch/internal/capture/mailin"
 	"despatch/internal/matrix"
 )
 
@@ -55,6 +56,10 @@ type Config struct {
 
 	AnyPassword bool `name:"any-password" default:"false" for:"serve" usage:"Whether short and well-known passwords are taken too. For tests."`
 
+	LinkPreviews bool `name:"link-previews" default:"false" for:"serve" usage:"Whether the server looks up links in messages for those clients that ask it for a title and a picture. Whoever runs the page is told that somebody here was sent its address."`
+
+	LinkPreviewNetworks prefixes `name:"link-preview-networks" default:"" for:"serve" usage:"Networks inside the organisation that may be reached for link previews, such as 10.1.2.0/24. All others that are not public cannot be reached. Several are separated by commas."`
+
 	RoomVersion string `name:"room-version" default:"11" for:"serve" usage:"Matrix room version of new conversations: 10, 11 or 12."`
 
 	OIDCIssuer string `name:"oidc-issuer" default:"" for:"serve" usage:"Address of the organisation's OpenID Connect provider, such as https://login.example.gov.uk/. If set, people can sign in with it to programs that use OAuth 2.0. Register https://THIS-SERVER/oauth2/callback there."`
@@ -74,6 +79,18 @@ type Config struct {
 	DropFolder string `name:"drop-folder" default:"" for:"serve" usage:"Folder that is watched, with a folder for each person by the name they sign in with: what is put there is taken onto the record for them and moved aside beside a receipt. If empty, there is none."`
 
 	NextcloudServers string `name:"nextcloud-servers" default:"" for:"capture" usage:"Addresses of Nextclouds that conversations of Talk may be fetched from, such as https://cloud.example.org, separated by commas. If empty, there is none."`
+
+	MailLMTP string `name:"mail-lmtp" default:"" for:"serve" usage:"Where the organisation's mail server hands over mails for the record by LMTP: the path of a Unix socket, or a loopback address such as 127.0.0.1:24. If empty, there is none."`
+
+	MailSMTP string `name:"mail-smtp" default:"" for:"serve" usage:"Address as host:port where mails for the record are taken by SMTP, for a mail server that has no LMTP. Let only that server reach it. If empty, there is none."`
+
+	MailAddress string `name:"mail-address" default:"" for:"serve" usage:"Address that people send such mails to. If empty, record@ and the server's name."`
+
+	MailAuthServer string `name:"mail-auth-server" default:"" for:"serve" usage:"Name (authserv-id) under which the organisation's mail server writes Authentication-Results into every mail; it must remove such lines of that name that came with a mail. A mail whose sender it does not vouch for is refused."`
+
+	MailRelay string `name:"mail-relay" default:"" for:"serve" usage:"The organisation's mail server, as host:port, through which receipts are sent. If empty, a receipt is only on the person's page."`
+
+	MailSize int `name:"mail-size" default:"50" for:"serve" usage:"How large a mail may be, in megabytes; 150 at most."`
 
 	MetricsListen string `name:"metrics-listen" default:"" for:"serve" usage:"Loopback address for Prometheus, such as 127.0.0.1:9008. If empty, there is none."`
 
@@ -329,6 +346,12 @@ func (c *Config) check() error {
 		}
 		c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")
 	}
+	if err := c.mail("example.org").Check(); err != nil {
+		return errUsage{err}
+	}
+	if c.MailSize > 150 {
+		return usagef("mail-size: %d is more than 150", c.MailSize)
+	}
 	if !matrix.RoomVersion(c.RoomVersion).Known() {
 		return usagef("room-version: %q is not 10, 11 or 12", c.RoomVersion)
 	}
@@ -339,6 +362,16 @@ func (c *Config) check() error {
 		return usagef("database: only a postgres:// URL can be given; SQLite lies in the data folder")
 	}
 	return nil
+}
+
+// mail says where mails for the record come from.
+func (c *Config) mail(name matrix.ServerName) mailin.Settings {
+	address := c.MailAddress
+	if address == "" {
+		domain, _, _ := strings.Cut(string(name), ":")
+		address = "record@" + domain
+	}
+	return mailin.Settings{LMTP: c.MailLMTP, SMTP: c.MailSMTP, Address: address, AuthServer: c.MailAuthServer, Relay: c.MailRelay, MaxSize: int64(c.MailSize) << 20}
 }
 
 // https reports whether people reach the server over TLS.

@@ -60,6 +60,12 @@ func serveCommand(ctx context.Context, p *program, args []string) error {
 		ln.Close()
 		return err
 	}
+	if c.mail(s.Name).On() {
+		if err := s.Mail.Start(); err != nil {
+			ln.Close()
+			return err
+		}
+	}
 	return serve(ctx, &c, s, ln, metrics, log)
 }
 
@@ -72,7 +78,7 @@ func newServer(ctx context.Context, c *Config, log *slog.Logger, observe func(st
 	return server.New(ctx, server.Config{
 		Data: c.Data, Database: c.Database, Name: name, Version: matrix.RoomVersion(c.RoomVersion), BaseURL: c.BaseURL,
 		HTTPS: c.https(), Proxies: c.Proxies, Log: log, Observe: observe, OpenRegistration: c.OpenRegistration,
-		RegistrationSecret: c.RegistrationSecret, NoLimits: !c.RateLimits, AnyPassword: c.AnyPassword, DropFolder: c.DropFolder, AppServices: c.AppServices, Upstream: c.upstream(),
+		RegistrationSecret: c.RegistrationSecret, NoLimits: !c.RateLimits, AnyPassword: c.AnyPassword, DropFolder: c.DropFolder, Mail: c.mail(name), AppServices: c.AppServices, Upstream: c.upstream(),
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,16 +52,22 @@ type Server struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	OpenRegistration   bool   // anybody can make themselves an account
-	RegistrationSecret string // whoever knows it can make accounts; "" for nobody
-	Version            string // of the program
+	OpenRegistration   bool      // anybody can make themselves an account
+	RegistrationSecret string    // whoever knows it can make accounts; "" for nobody
+	Version            string    // of the program
+	Previews           *Previews // of links; nil for none
 
-	sync     *stream.Syncer
-	exports  *exports
-	uia      interactive
-	nonces   nonces
-	toDevice sync.Map // of toDeviceKey: the place in the side stream up to which messages have been sent
-	keysAt   sync.Map // of toDeviceKey: what /sync says of the keys that a device has left
+	sync    *stream.Syncer
+	exports *exports
+	uia     interactive
+	nonces  nonces
+	walks   walks
+	notices notices
+
+	reporters  reporters
+	deviceTxns deviceTxns
+	toDevice   sync.Map // of toDeviceKey: the place in the side stream up to which messages have been sent
+	keysAt     sync.Map // of toDeviceKey: what /sync says of the keys that a device has left
 }
 
 // session is who is asking.
@@ -74,7 +81,11 @@ func (s *Server) caller(r *http.Request) (session, error) {
 	if b := s.Bridges.ByToken(token); b != nil {
 		return s.bridged(r, b)
 	}
-	return s.Identity.Authenticate(r.Context(), token)
+	x, err := s.Identity.Authenticate(r.Context(), token)
+	if err == nil && x.Locked() && !strings.Contains(r.URL.Path, "/logout") {
+		return nil, httpd.UserLocked("Your account is locked. Ask the IT desk.")
+	}
+	return x, err
 }
 
 // Handler returns the API, to be mounted at /_matrix/, /_despatch/ and /.well-known/matrix/.
@@ -124,6 +135,8 @@ func refusal(err error) error {
 		return httpd.Forbidden("%s", refused.Reason)
 	case errors.As(err, &rejected):
 		return httpd.Forbidden("%s", rejected.Reason)
+	case errors.Is(err, room.ErrNotices):
+		return httpd.CannotLeaveServerNoticeRoom("%s", err)
 	case errors.Is(err, room.ErrNotFound):
 		return httpd.NotFound("There is nothing like that here, or you may not see it.")
 	case errors.Is(err, room.ErrLimit):
@@ -167,21 +180,40 @@ func (s *Server) joined(r *http.Request, x session) (stream.RoomInfo, error) {
 	return info, nil
 }
 
-// readable returns the room of a request and the part of its history that the caller may read.
-func (s *Server) readable(r *http.Request, x session) (info stream.RoomInfo, from, to int64, err error) {
+// sees returns the room of a request and what of its history the caller may read.
+func (s *Server) sees(r *http.Request, x session) (stream.RoomInfo, *stream.Sight, error) {
 	id, err := roomID(r)
+	if err != nil {
+		return stream.RoomInfo{}, nil, err
+	}
+	info, ok := s.Hub.Room(id)
+	if !ok || s.Hub.HasForgotten(id, x.User) {
+		return info, nil, httpd.Forbidden("You are not in this conversation.")
+	}
+	sight, err := s.Hub.Sight(r.Context(), s.DB.Reader(), id, x.User)
+	if err != nil {
+		return info, nil, err
+	}
+	// One who is invited sees what was said since, where that is the rule, but is in the conversation only after
+	// joining.
+	if state, _ := s.Hub.Membership(id, x.User); sight.Empty() || state != "join" && !sight.World() && !sight.WasJoined() {
+		return info, nil, httpd.Forbidden("You are not in this conversation.")
+	}
+	return info, sight, nil
+}
+
+// readable returns the room of a request and the bounds of what the caller may read of its history.
+func (s *Server) readable(r *http.Request, x session) (info stream.RoomInfo, from, to int64, err error) {
+	info, sight, err := s.sees(r, x)
 	if err != nil {
 		return info, 0, 0, err
 	}
-	info, ok := s.Hub.Room(id)
-	if ok {
-		from, to, err = s.Hub.Visible(r.Context(), s.DB.Reader(), id, x.User)
-	}
-	if err == nil && to == 0 {
-		err = httpd.Forbidden("You are not in this conversation.")
-	}
-	return info, from, to, err
+	from, to = sight.Bounds()
+	return info, from, to, nil
 }
+
+// administrator reports whether somebody runs the server.
+func administrator(x session) bool { return x.Roles().Has(identity.IT) }
 
 func roomID(r *http.Request) (matrix.RoomID, error) {
 	id, err := matrix.ParseRoomID(r.PathValue("roomID"))

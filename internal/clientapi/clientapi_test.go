@@ -50,9 +50,10 @@ func TestStrangers(t *testing.T) {
 	id := alice.Send(t, room, "for nobody else")
 	event := url.PathEscape(string(id))
 	for _, who := range []*despatchtest.User{eve, chief} {
-		for _, rest := range []string{"event/" + event, "messages?dir=b", "state", "members", "joined_members", "context/" + event, "state/m.room.member/" + string(alice.ID)} {
+		for _, rest := range []string{"messages?dir=b", "state", "members", "joined_members", "context/" + event, "state/m.room.member/" + string(alice.ID)} {
 			who.Fails(t, "GET", despatchtest.Path(room, rest), nil, 403, "M_FORBIDDEN")
 		}
+		who.Fails(t, "GET", despatchtest.Path(room, "event/"+event), nil, 404, "M_NOT_FOUND") // it is not said that it is there
 		who.Fails(t, "GET", "/_despatch/v1/receipt/"+url.PathEscape(string(room))+"/"+event, nil, 403, "M_FORBIDDEN")
 		who.Fails(t, "GET", "/_matrix/client/v1/rooms/"+url.PathEscape(string(room))+"/relations/"+event, nil, 403, "M_FORBIDDEN")
 		text := map[string]any{"msgtype": "m.text", "body": "x"}

@@ -196,7 +196,7 @@ func TestRemoveDevices(t *testing.T) {
 		t.Fatalf("removing a device without the password = %d %s", status, raw)
 	}
 	auth := map[string]any{"type": "m.login.password", "session": "password", "password": "wrong"}
-	alice.Fails(t, "DELETE", path, map[string]any{"auth": auth}, 403, "M_FORBIDDEN")
+	alice.Fails(t, "DELETE", path, map[string]any{"auth": auth}, 401, "M_FORBIDDEN")
 	auth["password"] = despatchtest.Password
 	if status, raw := alice.Do(t, "DELETE", path, map[string]any{"auth": auth}); status != 200 {
 		t.Errorf("removing a device = %d %s", status, raw)
@@ -224,7 +224,15 @@ func TestMessagesToDevices(t *testing.T) {
 	to := func(user, device string) map[string]any {
 		return map[string]any{"messages": map[string]any{user: map[string]any{device: map[string]any{"n": 1}}}}
 	}
-	alice.Fails(t, "PUT", client+"sendToDevice/m.anything/1", to(string(bob.ID), "*"), 403, "M_FORBIDDEN")
+	alice.Fails(t, "PUT", client+"sendToDevice/m.room.encrypted/1", to(string(bob.ID), "*"), 403, "M_FORBIDDEN")
+	size := d.Rec.Head().Edge.Size
+	if status, raw := alice.Do(t, "PUT", client+"sendToDevice/m.anything/1", to(string(bob.ID), "*")); status != 200 {
+		t.Fatalf("to another person = %d %s", status, raw)
+	}
+	if e, err := store.EntryAt(t.Context(), d.DB.Reader(), size); err != nil || e.Kind != record.KindDevice ||
+		string(e.Body) != `{"message":{"content":{"n":1},"sender":"@alice:example.org","type":"m.anything"},"to":"@bob:example.org","type":"to_device"}` {
+		t.Errorf("what went to another person is on the record as %v %s %v", e.Kind, e.Body, err)
+	}
 	if status, raw := alice.Do(t, "PUT", client+"sendToDevice/m.anything/2", to(string(alice.ID), phone.Device)); status != 200 {
 		t.Fatalf("to the own phone = %d %s", status, raw)
 	}

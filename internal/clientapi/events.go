@@ -1,12 +1,13 @@
 package clientapi
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
-	"strings"
 
 	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -52,9 +53,17 @@ func (s *Server) sendState(r *http.Request, x session, content *httpd.Raw) (*sen
 	if err != nil {
 		return nil, err
 	}
-	key := r.PathValue("stateKey")
-	sent, err := s.Rooms.Send(r.Context(), room.Draft{Sender: x.User, Room: id, Type: r.PathValue("type"), StateKey: &key, Content: *content, Device: x.Device})
+	if r.PathValue("type") == "m.room.canonical_alias" && r.PathValue("stateKey") == "" {
+		if err := s.checkCanonical(r, id, *content); err != nil {
+			return nil, err
+		}
+	}
+	sent, err := s.Rooms.Send(r.Context(), stateDraft(x, id, r.PathValue("type"), r.PathValue("stateKey"), *content))
 	return &sendResponse{sent.ID}, err
+}
+
+func stateDraft(x session, id matrix.RoomID, typ, key string, content []byte) room.Draft {
+	return room.Draft{Sender: x.User, Room: id, Type: typ, StateKey: &key, Content: content, Device: x.Device}
 }
 
 // redact implements "PUT /rooms/{roomId}/redact/{eventId}/{txnId}".
@@ -90,7 +99,7 @@ func (s *Server) show(info stream.RoomInfo, rows []store.Event, v stream.Viewer)
 
 // find returns an event of the request's room that the caller may read.
 func (s *Server) find(r *http.Request, x session) (stream.RoomInfo, store.Event, error) {
-	info, from, to, err := s.readable(r, x)
+	info, sight, err := s.sees(r, x)
 	if err != nil {
 		return info, store.Event{}, err
 	}
@@ -99,7 +108,7 @@ func (s *Server) find(r *http.Request, x session) (stream.RoomInfo, store.Event,
 		return info, store.Event{}, httpd.NotFound("There is no such message, or you may not see it.")
 	}
 	row, scope, err := store.EventByRef(r.Context(), s.DB.Reader(), ref)
-	if err == store.ErrNotFound || err == nil && (scope != info.Scope || row.Pos < from || row.Pos >= to) {
+	if err == store.ErrNotFound || err == nil && (scope != info.Scope || !sight.Sees(row.Pos)) {
 		err = httpd.NotFound("There is no such message, or you may not see it.")
 	}
 	return info, row, err
@@ -108,7 +117,10 @@ func (s *Server) find(r *http.Request, x session) (stream.RoomInfo, store.Event,
 // event implements "GET /rooms/{roomId}/event/{eventId}".
 func (s *Server) event(r *http.Request, x session, _ *httpd.None) (*httpd.Raw, error) {
 	info, row, err := s.find(r, x)
-	if err != nil {
+	var shut *httpd.Error
+	if errors.As(err, &shut) && shut.Code == "M_FORBIDDEN" { // of a message that one may not see it is not said that it is there
+		return nil, httpd.NotFound("There is no such message, or you may not see it.")
+	} else if err != nil {
 		return nil, err
 	}
 	shown, err := s.bundled(r, x, info, []store.Event{row})
@@ -130,36 +142,41 @@ type messagesResponse struct {
 
 // messages implements "GET /rooms/{roomId}/messages".
 func (s *Server) messages(r *http.Request, x session, _ *httpd.None) (*messagesResponse, error) {
-	info, from, to, err := s.readable(r, x)
+	info, sight, err := s.sees(r, x)
 	if err != nil {
 		return nil, err
 	}
+	from, to := sight.Bounds()
 	q := r.URL.Query()
 	limit := limitOf(q, 10, 1000)
 	forward := q.Get("dir") == "f"
 	if !forward && q.Get("dir") != "b" {
 		return nil, httpd.MissingParam("dir is f or b.")
 	}
+	filter, lazy, err := eventFilterOf(q)
+	if err != nil {
+		return nil, err
+	}
 	start := from
 	if !forward {
 		start = to
 	}
-	if text := q.Get("from"); text != "" {
-		t, err := stream.ParseToken(text)
-		if err != nil {
-			return nil, err
-		}
-		start = min(max(t.Pos, from), to)
-	}
-	if text := q.Get("to"); text != "" {
-		t, err := stream.ParseToken(text)
-		if err != nil {
-			return nil, err
-		}
-		if forward {
-			to = min(to, t.Pos)
-		} else {
-			from = max(from, t.Pos)
+	for name, take := range map[string]func(pos int64){
+		"from": func(pos int64) { start = min(max(pos, from), to) },
+		"to": func(pos int64) {
+			if forward {
+				to = min(to, pos)
+			} else {
+				from = max(from, pos)
+			}
+		},
+	} {
+		if text := q.Get(name); text != "" {
+			t, err := stream.ParseToken(text)
+			if err != nil {
+				return nil, err
+			}
+			take(t.Pos)
 		}
 	}
 	if forward {
@@ -167,7 +184,7 @@ func (s *Server) messages(r *http.Request, x session, _ *httpd.None) (*messagesR
 	} else {
 		to = start
 	}
-	rows, err := store.Timeline(r.Context(), s.DB.Reader(), info.Scope, from, to, limit, forward)
+	rows, more, err := s.wanted(r, x, info, sight, filter, from, to, limit, forward)
 	if err != nil {
 		return nil, err
 	}
@@ -175,20 +192,57 @@ func (s *Server) messages(r *http.Request, x session, _ *httpd.None) (*messagesR
 	if n := len(rows); n > 0 && forward {
 		resp.End = stream.HistoryToken(rows[n-1].Pos + 1)
 	} else if n > 0 {
-		if rows[0].Pos > from {
+		if rows[0].Pos > from && more {
 			resp.End = stream.HistoryToken(rows[0].Pos)
 		}
-		for i, j := 0, n-1; i < j; i, j = i+1, j-1 {
-			rows[i], rows[j] = rows[j], rows[i]
-		}
+		slices.Reverse(rows)
 	}
 	if resp.Chunk, err = s.bundled(r, x, info, rows); err != nil {
 		return nil, err
 	}
-	if strings.Contains(q.Get("filter"), `"lazy_load_members":true`) {
+	if lazy {
 		resp.State, err = s.senders(r, info, rows, to, x)
 	}
 	return resp, err
+}
+
+// eventFilterOf reads the filter of a request for events of one room.
+func eventFilterOf(q url.Values) (f stream.EventFilter, lazy bool, err error) {
+	text := q.Get("filter")
+	if text == "" {
+		return f, false, nil
+	}
+	var req roomEventFilter
+	if err := httpd.DecodeJSON([]byte(text), &req); err != nil {
+		return f, false, err
+	}
+	if err := req.check(); err != nil {
+		return f, false, err
+	}
+	return req.filter(), req.Lazy, nil
+}
+
+// wanted are events of a room that the caller may see and wants.
+func (s *Server) wanted(r *http.Request, x session, info stream.RoomInfo, sight *stream.Sight, f stream.EventFilter, from, to int64, limit int, forward bool) ([]store.Event, bool, error) {
+	if !f.Room(info.ID) {
+		return nil, false, nil
+	}
+	var failed error
+	rows, more, err := s.sync.Stored(r.Context(), info, from, to, limit, forward, func(row *store.Event) bool {
+		if !sight.Sees(row.Pos) || !f.Wants(row.Body) {
+			return false
+		}
+		if row.Class == store.ClassState || row.Class == store.ClassMembership {
+			return true
+		}
+		sender, _ := matrix.LookupString(row.Body, "sender")
+		no, err := s.Hub.Ignores(r.Context(), s.DB.Reader(), x.User, matrix.UserID(sender))
+		if err != nil {
+			failed = err
+		}
+		return !no
+	})
+	return rows, more, cmp.Or(err, failed)
 }
 
 // senders are the member events of those who sent something.
@@ -201,14 +255,18 @@ func (s *Server) senders(r *http.Request, info stream.RoomInfo, rows []store.Eve
 			continue
 		}
 		seen[who] = true
-		row, err := store.StateEvent(r.Context(), s.DB.Reader(), info.Scope, matrix.TypeMember, who, before)
+		row, err := store.StateEvent(r.Context(), s.DB.Reader(), info.Scope, matrix.TypeMember, who, max(before, rows[i].Pos+1))
 		if err == nil {
 			out = append(out, row)
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
 	}
-	return s.show(info, out, s.viewer(x)), nil
+	shown := s.show(info, out, s.viewer(x))
+	if shown == nil {
+		shown = []jsontext.Value{}
+	}
+	return shown, nil
 }
 
 func limitOf(q url.Values, usual, most int) int {
@@ -234,16 +292,21 @@ func (s *Server) context(r *http.Request, x session, _ *httpd.None) (*contextRes
 	if err != nil {
 		return nil, err
 	}
-	_, from, to, err := s.readable(r, x)
+	_, sight, err := s.sees(r, x)
 	if err != nil {
 		return nil, err
 	}
-	ctx, q, limit := r.Context(), s.DB.Reader(), limitOf(r.URL.Query(), 10, 200)
-	before, err := store.Timeline(ctx, q, info.Scope, from, row.Pos, limit/2, false)
+	filter, lazy, err := eventFilterOf(r.URL.Query())
 	if err != nil {
 		return nil, err
 	}
-	after, err := store.Timeline(ctx, q, info.Scope, row.Pos+1, to, (limit+1)/2, true)
+	from, to := sight.Bounds()
+	limit := limitOf(r.URL.Query(), 10, 200)
+	before, _, err := s.wanted(r, x, info, sight, filter, from, row.Pos, limit/2, false)
+	if err != nil {
+		return nil, err
+	}
+	after, _, err := s.wanted(r, x, info, sight, filter, row.Pos+1, to, (limit+1)/2, true)
 	if err != nil {
 		return nil, err
 	}
@@ -255,14 +318,20 @@ func (s *Server) context(r *http.Request, x session, _ *httpd.None) (*contextRes
 	if len(before) > 0 {
 		start = before[0].Pos
 	}
-	state, err := store.State(ctx, q, info.Scope, end, !strings.Contains(r.URL.Query().Get("filter"), "lazy_load_members"))
+	state, err := store.State(r.Context(), s.DB.Reader(), info.Scope, end, !lazy)
 	if err != nil {
 		return nil, err
 	}
-	for i, j := 0, len(before)-1; i < j; i, j = i+1, j-1 {
-		before[i], before[j] = before[j], before[i]
-	}
+	slices.Reverse(before)
 	resp := &contextResponse{Start: stream.HistoryToken(start), End: stream.HistoryToken(end), State: s.show(info, state, s.viewer(x))}
+	if lazy {
+		all := append(append(slices.Clone(before), row), after...)
+		members, err := s.senders(r, info, all, end, x)
+		if err != nil {
+			return nil, err
+		}
+		resp.State = append(resp.State, members...)
+	}
 	if resp.Before, err = s.bundled(r, x, info, before); err != nil {
 		return nil, err
 	}
@@ -355,6 +424,15 @@ func (s *Server) members(r *http.Request, x session, _ *httpd.None) (*chunkRespo
 			return nil, err
 		}
 		to = min(to, t.Pos)
+		if t.Pos > 0 { // there was nobody before the room was made: then it is who made it
+			first, err := store.Timeline(r.Context(), s.DB.Reader(), info.Scope, 0, 1<<62, 2, true)
+			if err != nil {
+				return nil, err
+			}
+			if n := len(first); n > 0 {
+				to = max(to, first[n-1].Pos+1)
+			}
+		}
 	}
 	rows, err := store.MemberState(r.Context(), s.DB.Reader(), info.Scope, to)
 	if err != nil {
@@ -376,8 +454,8 @@ type joinedMembersResponse struct {
 }
 
 type joinedMember struct {
-	DisplayName string `json:"display_name,omitempty"`
-	AvatarURL   string `json:"avatar_url,omitempty"`
+	DisplayName *string `json:"display_name"`
+	AvatarURL   *string `json:"avatar_url"`
 }
 
 // joinedMembers implements "GET /rooms/{roomId}/joined_members".
@@ -394,9 +472,14 @@ func (s *Server) joinedMembers(r *http.Request, x session, _ *httpd.None) (*join
 			continue
 		}
 		who, _ := matrix.LookupString(rows[i].Body, "state_key")
-		name, _ := matrix.LookupString(content, "displayname")
-		avatar, _ := matrix.LookupString(content, "avatar_url")
-		resp.Joined[matrix.UserID(who)] = joinedMember{name, avatar}
+		one := joinedMember{}
+		if name, ok := matrix.LookupString(content, "displayname"); ok {
+			one.DisplayName = &name
+		}
+		if avatar, ok := matrix.LookupString(content, "avatar_url"); ok {
+			one.AvatarURL = &avatar
+		}
+		resp.Joined[matrix.UserID(who)] = one
 	}
 	return resp, err
 }

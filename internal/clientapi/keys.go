@@ -81,12 +81,19 @@ func (s *Server) ownDeviceKeys(x session, raw jsontext.Value) ([]byte, error) {
 	var who struct {
 		UserID   matrix.UserID `json:"user_id"`
 		DeviceID string        `json:"device_id"`
+
+		Algorithms []string                            `json:"algorithms"`
+		Keys       map[string]string                   `json:"keys"`
+		Signatures map[matrix.UserID]map[string]string `json:"signatures"`
 	}
 	if err := httpd.DecodeJSON(raw, &who); err != nil {
 		return nil, err
 	}
 	if who.UserID != x.User || who.DeviceID != x.Device {
 		return nil, httpd.InvalidParam("A device uploads its own keys only.")
+	}
+	if who.Algorithms == nil || who.Keys == nil || who.Signatures == nil {
+		return nil, httpd.BadJSON("A device's keys have algorithms, keys and signatures.")
 	}
 	if len(raw) > maxKeySize {
 		return nil, httpd.TooLarge("A device's keys may have at most %d bytes.", maxKeySize)

@@ -63,6 +63,9 @@ func (s *Server) rulesOf(r *http.Request, x session) (set *pushRuleSet, of *[]pu
 		return nil, nil, 0, err
 	}
 	if of = set.Global.Kind(r.PathValue("kind")); of == nil {
+		if r.Method != http.MethodPut || strings.HasSuffix(r.Pattern, "/enabled") || strings.HasSuffix(r.Pattern, "/actions") {
+			return nil, nil, 0, noRule()
+		}
 		return nil, nil, 0, httpd.InvalidParam("There are no push rules of the kind %q.", r.PathValue("kind"))
 	}
 	id := r.PathValue("ruleID")

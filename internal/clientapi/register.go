@@ -65,13 +65,14 @@ func (s *Server) register(r *http.Request, req *registerRequest) (*registerRespo
 		return nil, s.uia.ask(r, "m.login.dummy")
 	}
 	user, in, err := s.Identity.Register(r.Context(), identity.NewAccount{By: identity.Register, Localpart: req.Username, Password: req.Password,
-		From: httpd.RemoteAddr(r, s.Proxies), Device: req.DeviceID, DeviceName: req.DeviceName, NoSession: req.InhibitLogin})
+		From: httpd.RemoteAddr(r, s.Proxies), Device: req.DeviceID, DeviceName: req.DeviceName, NoSession: req.InhibitLogin, Refresh: req.RefreshToken})
 	if err != nil {
 		return nil, err
 	}
 	resp := &registerResponse{UserID: user, HomeServer: s.Name}
 	if in != nil {
 		resp.AccessToken, resp.DeviceID = in.Token, in.Device
+		resp.RefreshToken, resp.ExpiresIn = in.RefreshToken, in.ExpiresIn.Milliseconds()
 	}
 	return resp, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"despatch/internal/httpd"
 	"despatch/internal/matrix"
+	"despatch/internal/recorder"
 	"despatch/internal/room"
 	"despatch/internal/sqldb"
 	"despatch/internal/store"
@@ -49,7 +50,8 @@ func (s *Server) createRoom(r *http.Request, x session, req *createRequest) (*ro
 		return nil, httpd.InvalidParam("There is no preset %q.", req.Preset)
 	}
 	c := room.Create{Creator: x.User, Device: x.Device, Version: req.RoomVersion, Preset: req.Preset, Visibility: req.Visibility,
-		Name: req.Name, Topic: req.Topic, Invite: req.Invite, Direct: req.IsDirect, Creation: req.Creation, Powers: req.PowerOverride}
+		Name: req.Name, Topic: req.Topic, Invite: req.Invite, Direct: req.IsDirect, Creation: req.Creation, Powers: req.PowerOverride,
+		Listed: req.Visibility == "public"}
 	if req.AliasName != "" {
 		alias, err := matrix.ParseRoomAlias("#" + req.AliasName + ":" + string(s.Name))
 		if err != nil {
@@ -79,27 +81,6 @@ func (s *Server) createRoom(r *http.Request, x session, req *createRequest) (*ro
 		return nil, httpd.NotFound("%s", strings.TrimSuffix(err.Error(), ": not found")+" has no account here.")
 	}
 	return &roomResponse{id}, err
-}
-
-type aliasResponse struct {
-	RoomID  matrix.RoomID       `json:"room_id"`
-	Servers []matrix.ServerName `json:"servers"`
-}
-
-// alias implements "GET /directory/room/{roomAlias}".
-func (s *Server) alias(r *http.Request, _ session, _ *httpd.None) (*aliasResponse, error) {
-	alias, err := matrix.ParseRoomAlias(r.PathValue("alias"))
-	if err != nil {
-		return nil, err
-	}
-	id, _, err := store.Alias(r.Context(), s.DB.Reader(), alias)
-	if err == store.ErrNotFound && s.Bridges.AskAlias(r.Context(), alias) {
-		id, _, err = store.Alias(r.Context(), s.DB.Reader(), alias)
-	}
-	if err == store.ErrNotFound {
-		return nil, httpd.NotFound("There is no conversation %s.", alias)
-	}
-	return &aliasResponse{id, []matrix.ServerName{s.Name}}, err
 }
 
 type joinedRoomsResponse struct {
@@ -132,9 +113,13 @@ func (s *Server) roomOf(r *http.Request) (matrix.RoomID, error) {
 	return roomID(r)
 }
 
+// membershipRequest is what changes somebody's membership. What else a request to join has becomes part of the
+// member event.
 type membershipRequest struct {
-	UserID matrix.UserID `json:"user_id"`
-	Reason string        `json:"reason"`
+	UserID     matrix.UserID             `json:"user_id"`
+	Reason     string                    `json:"reason"`
+	ThirdParty jsontext.Value            `json:"third_party_signed"`
+	Extra      map[string]jsontext.Value `json:",inline"`
 }
 
 func (s *Server) setMembership(r *http.Request, c room.Change, x session) (matrix.RoomID, error) {
@@ -155,7 +140,10 @@ func (s *Server) setMembership(r *http.Request, c room.Change, x session) (matri
 
 // join implements "POST /join/{roomIdOrAlias}" and "POST /rooms/{roomId}/join".
 func (s *Server) join(r *http.Request, x session, req *membershipRequest) (*roomResponse, error) {
-	id, err := s.setMembership(r, room.Change{Membership: "join", Reason: req.Reason}, x)
+	for _, name := range []string{"membership", "displayname", "avatar_url", "join_authorised_via_users_server", "third_party_invite", "is_direct"} {
+		delete(req.Extra, name)
+	}
+	id, err := s.setMembership(r, room.Change{Membership: "join", Reason: req.Reason, Extra: req.Extra}, x)
 	return &roomResponse{id}, err
 }
 
@@ -180,16 +168,24 @@ func (s *Server) leave(r *http.Request, x session, req *membershipRequest) (*htt
 	return &httpd.None{}, err
 }
 
-// forget implements "POST /rooms/{roomId}/forget".
+// forget implements "POST /rooms/{roomId}/forget": the room and its history are shown no more. The record stays.
 func (s *Server) forget(r *http.Request, x session, _ *httpd.None) (*httpd.None, error) {
 	id, err := roomID(r)
 	if err != nil {
 		return nil, err
 	}
-	if state, _ := s.Hub.Membership(id, x.User); state == "join" || state == "invite" {
+	info, ok := s.Hub.Room(id)
+	state, pos := s.Hub.Membership(id, x.User)
+	switch {
+	case state == "join" || state == "invite" || state == "knock":
 		return nil, httpd.Unknown("Leave the conversation first.")
+	case !ok || state == "":
+		return &httpd.None{}, nil
 	}
-	return &httpd.None{}, nil
+	return &httpd.None{}, s.Rec.Do(r.Context(), func(b *recorder.Batch) error {
+		b.OnCommit(func() { s.Hub.Forget(id, x.User) })
+		return store.Forget(b.Context(), b.Tx(), x.User, info.Scope, pos)
+	})
 }
 
 // kick implements "POST /rooms/{roomId}/kick".
@@ -208,15 +204,4 @@ func (s *Server) ban(r *http.Request, x session, req *membershipRequest) (*httpd
 func (s *Server) unban(r *http.Request, x session, req *membershipRequest) (*httpd.None, error) {
 	_, err := s.setMembership(r, room.Change{Membership: "leave", Target: req.UserID, Reason: req.Reason, Unban: true}, x)
 	return &httpd.None{}, err
-}
-
-type publicRoomsResponse struct {
-	Chunk []jsontext.Value `json:"chunk"`
-	Total int              `json:"total_room_count_estimate"`
-}
-
-// publicRooms implements "GET" and "POST /publicRooms". No conversation is listed unless asked for,
-// which comes with the directory.
-func (s *Server) publicRooms(*http.Request, session, *httpd.None) (*publicRoomsResponse, error) {
-	return &publicRoomsResponse{Chunk: []jsontext.Value{}}, nil
 }

@@ -32,6 +32,20 @@ func signedIn[Req, Resp any](s *Server, spec string, h func(*http.Request, sessi
 	}, opts...))
 }
 
+// acting is a route for those who are signed in and not suspended: it says or changes something that others see.
+func acting[Req, Resp any](s *Server, spec string, h func(*http.Request, session, *Req) (*Resp, error), opts ...httpd.Option) route {
+	return signedIn(s, spec, func(r *http.Request, x session, req *Req) (*Resp, error) {
+		if x.Suspended() {
+			return nil, suspendedError()
+		}
+		return h(r, x, req)
+	}, opts...)
+}
+
+func suspendedError() error {
+	return httpd.UserSuspended("Your account is suspended: you can read, and sign out, and nothing else. Ask the IT desk.")
+}
+
 // at reads "METHOD path". Everything under v3 is there under r0 too: older clients know only that.
 func at(spec string, h http.Handler) route {
 	method, path, _ := strings.Cut(spec, " ")
@@ -58,6 +72,8 @@ func (s *Server) routes() []route {
 		open(s, "GET "+client+"register/available", s.available),
 		open(s, "GET /_synapse/admin/v1/register", s.registrationNonce),
 		open(s, "POST /_synapse/admin/v1/register", s.registerBySecret),
+		open(s, "POST "+client+"refresh", s.refresh),
+		signedIn(s, "POST "+client+"account/deactivate", s.deactivate),
 		signedIn(s, "POST "+client+"logout", s.logout),
 		signedIn(s, "POST "+client+"logout/all", s.logoutAll),
 		signedIn(s, "GET "+client+"account/whoami", s.whoami),
@@ -84,35 +100,59 @@ func (s *Server) routes() []route {
 		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/relations/{eventID}/{relType}", s.relations),
 		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/relations/{eventID}/{relType}/{type}", s.relations),
 		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/threads", s.threads),
+		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/timestamp_to_event", s.timestampToEvent),
 
 		// Sending events to a room, redactions
-		signedIn(s, "PUT "+rooms+"send/{type}/{txnID}", s.send, httpd.Write),
-		signedIn(s, "PUT "+rooms+"state/{type}", s.sendState, httpd.Write),
-		signedIn(s, "PUT "+rooms+"state/{type}/{stateKey...}", s.sendState, httpd.Write),
+		acting(s, "PUT "+rooms+"send/{type}/{txnID}", s.send, httpd.Write),
+		acting(s, "PUT "+rooms+"state/{type}", s.sendState, httpd.Write),
+		acting(s, "PUT "+rooms+"state/{type}/{stateKey...}", s.sendState, httpd.Write),
 		signedIn(s, "PUT "+rooms+"redact/{eventID}/{txnID}", s.redact, httpd.Write),
 
 		// Rooms
-		signedIn(s, "POST "+client+"createRoom", s.createRoom, httpd.Write),
+		acting(s, "POST "+client+"createRoom", s.createRoom, httpd.Write),
 		signedIn(s, "GET "+client+"directory/room/{alias}", s.alias),
+		acting(s, "PUT "+client+"directory/room/{alias}", s.setAlias),
+		acting(s, "DELETE "+client+"directory/room/{alias}", s.deleteAlias),
+		signedIn(s, "GET "+rooms+"aliases", s.aliases),
+		acting(s, "POST "+rooms+"upgrade", s.upgrade, httpd.Write),
+		signedIn(s, "GET /_matrix/client/v1/rooms/{roomID}/hierarchy", s.hierarchy),
+		signedIn(s, "GET /_matrix/client/v1/room_summary/{roomID}", s.roomSummary),
+		signedIn(s, "GET /_matrix/client/unstable/im.nheko.summary/summary/{roomID}", s.roomSummary),
+		signedIn(s, "GET /_matrix/client/unstable/im.nheko.summary/rooms/{roomID}/summary", s.roomSummary),
+		signedIn(s, "GET /_matrix/client/v1/mutual_rooms", s.mutualRooms),
 		signedIn(s, "GET "+client+"joined_rooms", s.joinedRooms),
-		signedIn(s, "POST "+client+"join/{roomID}", s.join, httpd.Write),
-		signedIn(s, "POST "+rooms+"join", s.join, httpd.Write),
-		signedIn(s, "POST "+client+"knock/{roomID}", s.knock, httpd.Write),
-		signedIn(s, "POST "+rooms+"invite", s.invite, httpd.Write),
+		acting(s, "POST "+client+"join/{roomID}", s.join, httpd.Write),
+		acting(s, "POST "+rooms+"join", s.join, httpd.Write),
+		acting(s, "POST "+client+"knock/{roomID}", s.knock, httpd.Write),
+		acting(s, "POST "+rooms+"invite", s.invite, httpd.Write),
 		signedIn(s, "POST "+rooms+"leave", s.leave, httpd.Write),
 		signedIn(s, "POST "+rooms+"forget", s.forget),
-		signedIn(s, "POST "+rooms+"kick", s.kick, httpd.Write),
-		signedIn(s, "POST "+rooms+"ban", s.ban, httpd.Write),
-		signedIn(s, "POST "+rooms+"unban", s.unban, httpd.Write),
+		acting(s, "POST "+rooms+"kick", s.kick, httpd.Write),
+		acting(s, "POST "+rooms+"ban", s.ban, httpd.Write),
+		acting(s, "POST "+rooms+"unban", s.unban, httpd.Write),
+		open(s, "GET "+client+"directory/list/room/{roomID}", s.listing),
+		acting(s, "PUT "+client+"directory/list/room/{roomID}", s.setListing),
 		signedIn(s, "GET "+client+"publicRooms", s.publicRooms),
 		signedIn(s, "POST "+client+"publicRooms", s.publicRooms),
 
 		// User data
 		signedIn(s, "POST "+client+"user_directory/search", s.searchPeople),
 		signedIn(s, "POST "+client+"search", s.search),
-		signedIn(s, "GET "+client+"profile/{userID}", s.profile),
-		signedIn(s, "GET "+client+"profile/{userID}/{field}", s.profileField),
-		signedIn(s, "PUT "+client+"profile/{userID}/{field}", s.setProfileField),
+		open(s, "GET "+client+"profile/{userID}", s.profile),
+		open(s, "GET "+client+"profile/{userID}/{field}", s.profileField),
+		acting(s, "DELETE "+client+"profile/{userID}/{field}", s.deleteProfileField),
+		acting(s, "PUT "+client+"profile/{userID}/{field}", s.setProfileField),
+
+		// Reporting, moderation, notices of the server
+		signedIn(s, "POST "+rooms+"report", s.reportRoom),
+		signedIn(s, "POST "+rooms+"report/{eventID}", s.reportEvent),
+		signedIn(s, "POST "+client+"users/{userID}/report", s.reportUser),
+		signedIn(s, "GET /_matrix/client/v1/admin/suspend/{userID}", s.suspended),
+		signedIn(s, "PUT /_matrix/client/v1/admin/suspend/{userID}", s.suspend),
+		signedIn(s, "GET /_matrix/client/v1/admin/lock/{userID}", s.locked),
+		signedIn(s, "PUT /_matrix/client/v1/admin/lock/{userID}", s.lock),
+		signedIn(s, "POST /_synapse/admin/v1/send_server_notice", s.sendNotice),
+		signedIn(s, "PUT /_synapse/admin/v1/send_server_notice/{txnID}", s.sendNotice),
 
 		// Modules
 		signedIn(s, "PUT "+rooms+"typing/{userID}", s.typing),
@@ -125,7 +165,7 @@ func (s *Server) routes() []route {
 		signedIn(s, "PUT "+client+"devices/{deviceID}", s.nameDevice),
 		signedIn(s, "DELETE "+client+"devices/{deviceID}", s.deleteDevice),
 		signedIn(s, "POST "+client+"delete_devices", s.deleteDevices),
-		signedIn(s, "PUT "+client+"sendToDevice/{type}/{txnID}", s.sendToDevice),
+		acting(s, "PUT "+client+"sendToDevice/{type}/{txnID}", s.sendToDevice),
 		signedIn(s, "GET "+client+"user/{userID}/account_data/{type}", s.accountData),
 		signedIn(s, "PUT "+client+"user/{userID}/account_data/{type}", s.setAccountData),
 		signedIn(s, "GET "+client+"user/{userID}/rooms/{roomID}/account_data/{type}", s.accountData),
@@ -171,6 +211,10 @@ func (s *Server) routes() []route {
 		signedIn(s, "DELETE "+client+"room_keys/keys/{roomID}/{sessionID}", s.deleteBackupKeys),
 
 		// Content repository
+		signedIn(s, "POST /_matrix/media/v1/create", s.promiseMedia),
+		at("PUT /_matrix/media/v3/upload/{serverName}/{mediaID}", httpd.Func(s.HTTP, s.uploadPromised, httpd.MaxBody(s.Media.MaxUpload()+1))),
+		signedIn(s, "GET /_matrix/client/v1/media/preview_url", s.linkPreview),
+		signedIn(s, "GET /_matrix/media/v3/preview_url", s.linkPreview),
 		at("POST /_matrix/media/v3/upload", httpd.Func(s.HTTP, s.upload, httpd.MaxBody(s.Media.MaxUpload()+1))),
 		signedIn(s, "GET /_matrix/client/v1/media/config", s.mediaConfig),
 		signedIn(s, "GET /_matrix/media/v3/config", s.mediaConfig),

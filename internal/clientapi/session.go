@@ -8,6 +8,7 @@ import (
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
 	"despatch/internal/matrix"
+	"despatch/internal/room"
 )
 
 type wellKnownResponse struct {
@@ -45,8 +46,9 @@ type versionsResponse struct {
 func (s *Server) versions(*http.Request, *httpd.None) (*versionsResponse, error) {
 	return &versionsResponse{
 		Versions: []string{"r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10",
-			"v1.11", "v1.12"},
-		UnstableFeatures: map[string]bool{"org.despatch.record": true, "org.matrix.simplified_msc3575": true,
+			"v1.11", "v1.12", "v1.13", "v1.14", "v1.15", "v1.16", "v1.17", "v1.18", "v1.19"},
+		UnstableFeatures: map[string]bool{"org.matrix.msc4222": true, "org.matrix.msc3440.stable": true, "org.matrix.msc3771": true, "org.matrix.msc3773": true,
+			"org.matrix.msc2285.stable": true, "org.matrix.msc4133.stable": true, "uk.tcpip.msc4133.stable": true, "org.matrix.msc4151": true, "org.despatch.record": true, "org.matrix.simplified_msc3575": true,
 			"fi.mau.msc2659.stable": true, "io.element.msc4190": true, "com.beeper.batch_sending": true},
 	}, nil
 }
@@ -62,10 +64,13 @@ func (s *Server) capabilities(*http.Request, session, *httpd.None) (*capabilitie
 			"default":   s.Rooms.Version,
 			"available": map[matrix.RoomVersion]string{matrix.V7: "stable", matrix.V8: "stable", matrix.V9: "stable", matrix.V10: "stable", matrix.V11: "stable", matrix.V12: "stable"},
 		},
-		"m.change_password": map[string]bool{"enabled": true},
-		"m.set_displayname": map[string]bool{"enabled": true},
-		"m.set_avatar_url":  map[string]bool{"enabled": true},
-		"m.3pid_changes":    map[string]bool{"enabled": false},
+		"m.change_password":          map[string]bool{"enabled": true},
+		"m.set_displayname":          map[string]bool{"enabled": true},
+		"m.set_avatar_url":           map[string]bool{"enabled": true},
+		"m.3pid_changes":             map[string]bool{"enabled": false},
+		"m.profile_fields":           map[string]bool{"enabled": true},
+		"m.get_login_token":          map[string]bool{"enabled": false},
+		"m.forget_forced_upon_leave": map[string]bool{"enabled": false},
 	}}, nil
 }
 
@@ -92,6 +97,8 @@ type loginRequest struct {
 	Password   string `json:"password"`
 	DeviceID   string `json:"device_id"`
 	DeviceName string `json:"initial_device_display_name"`
+
+	RefreshToken bool `json:"refresh_token"`
 }
 
 type loginResponse struct {
@@ -99,6 +106,9 @@ type loginResponse struct {
 	AccessToken string            `json:"access_token"`
 	DeviceID    string            `json:"device_id"`
 	HomeServer  matrix.ServerName `json:"home_server"`
+
+	RefreshToken string `json:"refresh_token,omitempty"`
+	ExpiresIn    int64  `json:"expires_in_ms,omitempty"`
 }
 
 // login implements "Login", POST.
@@ -117,11 +127,58 @@ func (s *Server) login(r *http.Request, req *loginRequest) (*loginResponse, erro
 		user = req.User
 	}
 	in, err := s.Identity.SignIn(r.Context(), identity.SignIn{User: user, Password: req.Password, Device: req.DeviceID,
-		DeviceName: req.DeviceName, From: httpd.RemoteAddr(r, s.Proxies)})
+		DeviceName: req.DeviceName, From: httpd.RemoteAddr(r, s.Proxies), Refresh: req.RefreshToken})
 	if err != nil {
 		return nil, err
 	}
-	return &loginResponse{in.User, in.Token, in.Device, s.Name}, nil
+	return &loginResponse{in.User, in.Token, in.Device, s.Name, in.RefreshToken, in.ExpiresIn.Milliseconds()}, nil
+}
+
+type refreshRequest struct {
+	RefreshToken string `json:"refresh_token"`
+}
+
+type refreshResponse struct {
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token"`
+	ExpiresIn    int64  `json:"expires_in_ms"`
+}
+
+// refresh implements "POST /refresh".
+func (s *Server) refresh(r *http.Request, req *refreshRequest) (*refreshResponse, error) {
+	if req.RefreshToken == "" {
+		return nil, httpd.MissingParam("refresh_token is missing.")
+	}
+	in, err := s.Identity.Refresh(r.Context(), req.RefreshToken)
+	if err != nil {
+		return nil, err
+	}
+	return &refreshResponse{in.Token, in.RefreshToken, in.ExpiresIn.Milliseconds()}, nil
+}
+
+type deactivateRequest struct {
+	Auth *passwordStage `json:"auth"`
+}
+
+type deactivateResponse struct {
+	Unbind string `json:"id_server_unbind_result"`
+}
+
+// deactivate implements "POST /account/deactivate". The person leaves their conversations and cannot sign in any
+// more; what they said stays on the record, whatever the request asks to be erased.
+func (s *Server) deactivate(r *http.Request, x session, req *deactivateRequest) (*deactivateResponse, error) {
+	if err := s.confirm(r, x, req.Auth); err != nil {
+		return nil, err
+	}
+	for _, state := range []string{"join", "invite", "knock"} {
+		for _, id := range s.Hub.Rooms(x.User, state) {
+			_, err := s.Rooms.SetMembership(r.Context(), room.Change{Sender: x.User, Target: x.User, Room: id, Membership: "leave"})
+			if err != nil && !errors.Is(err, room.ErrNotices) {
+				return nil, err
+			}
+		}
+	}
+	return &deactivateResponse{"success"}, s.Identity.Deactivate(r.Context(), x)
 }
 
 // logout implements "POST /logout".
@@ -164,7 +221,10 @@ func (s *Server) confirm(r *http.Request, x session, auth *passwordStage) error 
 	}
 	err := s.Identity.VerifyPassword(r.Context(), x.User, auth.Password, httpd.RemoteAddr(r, s.Proxies))
 	var shown *httpd.Error
-	if errors.As(err, &shown) && shown.Code == "M_FORBIDDEN" && auth.Session != "" && s.uia.of(r, auth.Session) {
+	if errors.As(err, &shown) && shown.Code == "M_FORBIDDEN" {
+		if !s.uia.of(r, auth.Session) {
+			return s.uia.again(r, "m.login.password", shown)
+		}
 		return asked(auth.Session, "m.login.password", shown)
 	}
 	if err == nil {

@@ -39,7 +39,10 @@ const (
 )
 
 // ask is the answer to a request that needs a stage: what it is, and the session to come back with.
-func (u *interactive) ask(r *http.Request, stage string) error {
+func (u *interactive) ask(r *http.Request, stage string) error { return u.again(r, stage, nil) }
+
+// again is ask after an attempt that was wrong, or nil.
+func (u *interactive) again(r *http.Request, stage string, why *httpd.Error) error {
 	var b [18]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return err
@@ -59,7 +62,7 @@ func (u *interactive) ask(r *http.Request, stage string) error {
 		}
 	}
 	u.made[id] = uiaSession{now, r.Pattern}
-	return asked(id, stage, nil)
+	return asked(id, stage, why)
 }
 
 // asked is the error 401 of a session; why is what was wrong with an attempt, or nil.

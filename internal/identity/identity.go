@@ -111,6 +111,9 @@ type change struct {
 	Device string `json:"device,omitzero"` // signed in from; absent for the console
 	With   string `json:"with,omitzero"`   // how somebody signed in: password
 
+	Field string `json:"field,omitzero"` // of a profile
+	Value string `json:"value,omitzero"` // what it was set to
+
 	Sessions int      `json:"sessions,omitzero"` // how many ended
 	Devices  []string `json:"devices,omitempty"` // those of them that were not of the console
 }

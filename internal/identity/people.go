@@ -193,7 +193,7 @@ func (s *Service) SetProfile(ctx context.Context, by Actor, user matrix.UserID, 
 		}
 		name = &n
 	}
-	if avatar != nil && *avatar != "" && (!strings.HasPrefix(*avatar, "mxc://") || len(*avatar) > matrix.MaxIDSize || !utf8.ValidString(*avatar)) {
+	if avatar != nil && *avatar != "" && (!strings.HasPrefix(*avatar, "mxc://") && strings.Contains(*avatar, ":") || len(*avatar) > matrix.MaxIDSize || !utf8.ValidString(*avatar)) {
 		return httpd.InvalidParam("A picture must be one that was uploaded here.")
 	}
 	return s.opt.Record.Do(ctx, func(b *recorder.Batch) error {

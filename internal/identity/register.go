@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 
 	"despatch/internal/httpd"
 	"despatch/internal/matrix"
@@ -21,11 +22,13 @@ type NewAccount struct {
 	From      netip.Addr
 
 	Device, DeviceName string
+	Refresh            bool // as in [SignIn]
 	NoSession          bool // only the account, without signing in
 }
 
 // Available reports, as an error for whoever asks, why nobody can be given a user name.
 func (s *Service) Available(ctx context.Context, localpart string) error {
+	localpart = strings.ToLower(localpart)
 	user, err := matrix.NewUserID(localpart, s.opt.Server)
 	if err != nil {
 		return httpd.InvalidUsername("%q cannot be a user name. Use small letters a to z, digits, and . _ = - / +", localpart)
@@ -51,8 +54,9 @@ func (s *Service) Register(ctx context.Context, n NewAccount) (matrix.UserID, *S
 		if err != nil {
 			return "", nil, err
 		}
-		n.Localpart = "u-" + lower(id)
+		n.Localpart = "u-" + strings.ToLower(id)
 	}
+	n.Localpart = strings.ToLower(n.Localpart)
 	if err := s.Available(ctx, n.Localpart); err != nil { // before the hashing
 		return "", nil, err
 	}
@@ -68,19 +72,10 @@ func (s *Service) Register(ctx context.Context, n NewAccount) (matrix.UserID, *S
 	if err != nil || n.NoSession {
 		return user, nil, err
 	}
-	in := SignIn{Device: n.Device, DeviceName: n.DeviceName, From: n.From}
+	in := SignIn{Device: n.Device, DeviceName: n.DeviceName, From: n.From, Refresh: n.Refresh}
 	if err := in.check(); err != nil {
 		return "", nil, err
 	}
 	signed, err := s.begin(ctx, user, in, row.Password, "")
 	return user, signed, err
-}
-
-// lower makes capitals small.
-func lower(id string) string {
-	b := []byte(id)
-	for i := range b {
-		b[i] |= 0x20
-	}
-	return string(b)
 }

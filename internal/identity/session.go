@@ -41,12 +41,14 @@ type Session struct {
 	Created int64
 	Via     string // the application service that makes the request in the person's name, or ""
 
-	ends    int64 // when its access token ends, or 0 if only idleness ends it
-	roles   atomic.Uint32
-	id      tokenHash
-	seen    atomic.Int64 // when last seen
-	stored  atomic.Int64 // the value of seen that is in the database
-	revoked chan struct{}
+	ends  int64 // when its access token ends, or 0 if only idleness ends it
+	roles atomic.Uint32
+
+	suspended, locked atomic.Bool
+	id                tokenHash
+	seen              atomic.Int64 // when last seen
+	stored            atomic.Int64 // the value of seen that is in the database
+	revoked           chan struct{}
 }
 
 // Console reports whether the session is one of the console, with a cookie.
@@ -200,6 +202,9 @@ func (s *Service) authenticate(ctx context.Context, token, prefix string) (*Sess
 	if x.ends != 0 && now >= x.ends {
 		return nil, httpd.UnknownToken(true, "This access token has ended. The program gets the next one with its refresh token.")
 	}
+	if x.Console() && x.Locked() {
+		return nil, httpd.UserLocked("Your account is locked. Ask the IT desk.")
+	}
 	if now-seen >= 1000 {
 		x.seen.Store(now)
 	}
@@ -223,6 +228,12 @@ func (s *Service) load(ctx context.Context, id tokenHash) (*Session, error) {
 			return nil, err
 		}
 		x := newSession(row, roles)
+		restriction, err := store.PersonRestriction(ctx, q, row.Person)
+		if err != nil {
+			return nil, err
+		}
+		x.suspended.Store(restriction.Suspended > 0)
+		x.locked.Store(restriction.Locked > 0)
 		if x.ends, err = store.SessionLife(ctx, q, id); err != nil {
 			return nil, fmt.Errorf("read a session: %w", err)
 		}

@@ -86,6 +86,11 @@ type Upload struct {
 	Name string // as its owner calls it; may be empty
 	Type string // as its owner describes it; believed only if the content does not contradict
 
+	// ID is the name that was given out for it before, or "" for a new one. Taken is called within the change that
+	// puts the upload on the record, and can refuse it.
+	ID    string
+	Taken func(*recorder.Batch) error
+
 	// Evidence is kept to the byte, however large.
 	Evidence bool
 
@@ -197,7 +202,10 @@ func (s *Service) write(src *bufio.Reader, strip func(io.Writer, *bufio.Reader) 
 
 // commit moves the file to where it stays, and then puts the upload on the record.
 func (s *Service) commit(ctx context.Context, c store.Content, temp string, u Upload, served string, stripped bool) (Item, error) {
-	id, err := s.random()
+	id, err := u.ID, error(nil)
+	if id == "" {
+		id, err = s.random()
+	}
 	if err != nil {
 		return Item{}, err
 	}
@@ -217,6 +225,11 @@ func (s *Service) commit(ctx context.Context, c store.Content, temp string, u Up
 	var known bool
 	err = s.opt.Record.Do(ctx, func(b *recorder.Batch) error {
 		ctx, tx := b.Context(), b.Tx()
+		if u.Taken != nil {
+			if err := u.Taken(b); err != nil {
+				return err
+			}
+		}
 		_, err := store.ContentByHash(ctx, tx, c.SHA256)
 		if known = err == nil; errors.Is(err, store.ErrNotFound) {
 			c.CreatedAt = b.Now()
@@ -247,6 +260,9 @@ func (s *Service) random() (string, error) {
 	}
 	return encoding.EncodeToString(b[:]), nil
 }
+
+// NewID makes the name of a file that will be uploaded later, with [Upload.ID].
+func (s *Service) NewID() (string, error) { return s.random() }
 
 // Open returns an upload that participants may be shown, and its content, which the caller closes.
 func (s *Service) Open(ctx context.Context, id string) (Item, *File, error) {

@@ -42,8 +42,21 @@ func servedType(sniffed, said string) string {
 	case sniffed == "application/ogg" && (t == "audio/ogg" || t == "video/ogg"),
 		sniffed == "video/webm" && t == "audio/webm", sniffed == "video/mp4" && t == "audio/mp4", sniffed == "audio/mp4" && t == "video/mp4":
 		return t // one container for both: only its owner knows which
+	case !family(t) && !scripted(t):
+		return t // no browser shows or runs it
 	}
 	return sniffed
+}
+
+// family reports whether a type is of one of the families that there are (RFC 6838, 4.2). What is said to be of
+// another is for saving.
+func family(t string) bool {
+	first, _, _ := strings.Cut(t, "/")
+	switch first {
+	case "application", "audio", "example", "font", "haptics", "image", "message", "model", "multipart", "text", "video":
+		return true
+	}
+	return false
 }
 
 // scripted reports whether a browser would run what a file of the type says.

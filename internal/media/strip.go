@@ -200,6 +200,8 @@ func stripPNG(w io.Writer, r *bufio.Reader) error {
 			if _, err = w.Write(head[:]); err == nil {
 				_, err = io.CopyN(onlyWriter{w}, r, n+4)
 			}
+		case kind == "tEXt" && n <= maxSoftware:
+			err = pngSoftware(w, r, head, int(n))
 		case kind == "eXIf" && n <= 64<<10:
 			err = pngExif(w, r, int(n))
 		default:
@@ -212,6 +214,26 @@ func stripPNG(w io.Writer, r *bufio.Reader) error {
 			return nil
 		}
 	}
+}
+
+// maxSoftware is how long a text may be that names the program that wrote a picture.
+const maxSoftware = 128
+
+// pngSoftware reads a chunk of n bytes of text and its checksum, and writes it if it names the program that wrote
+// the picture, which tells nothing of place, camera or person. Every other text goes.
+func pngSoftware(w io.Writer, r *bufio.Reader, head [8]byte, n int) error {
+	data := make([]byte, n+4)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(data, []byte("Software\x00")) {
+		return nil
+	}
+	if _, err := w.Write(head[:]); err != nil {
+		return err
+	}
+	_, err := w.Write(data)
+	return err
 }
 
 // pngExif reads a chunk of n bytes and its checksum, and writes what stays of it.

@@ -13,6 +13,8 @@ const (
 
 	KindEvent Kind = 1 // a Matrix event: message, edit, redaction, membership, state [creation]
 
+	KindDevice Kind = 2 // a message from one person's device to another's, beside the conversations [creation]
+
 	// Bringing in what was said elsewhere.
 
 	KindSubmission  Kind = 16 // a file or note handed in, kept whole [capture, ingestion]
@@ -64,6 +66,7 @@ const (
 
 var kindNames = [256]string{
 	KindEvent:       "event",
+	KindDevice:      "message between devices",
 	KindSubmission:  "submission",
 	KindParse:       "parse run",
 	KindObservation: "observation",

@@ -32,9 +32,17 @@ type Create struct {
 	InitialState []State
 	Powers       jsontext.Value // overrides of the power levels
 	Timer        int64          // of disappearing messages, in milliseconds
+	Listed       bool           // in the directory
+	Predecessor  *Predecessor   // of a room that takes another's place
 	Marking      string         // "" leaves the conversation unmarked, which is OFFICIAL
 
 	via string // the bridge that makes it, or ""
+}
+
+// Predecessor is the room whose place a new one takes.
+type Predecessor struct {
+	Room  matrix.RoomID  `json:"room_id"`
+	Event matrix.EventID `json:"event_id,omitempty"`
 }
 
 // State is a state event to begin with.
@@ -106,6 +114,9 @@ func (s *Service) create(b *recorder.Batch, c Create, creator Profile, invited [
 		return err
 	}
 	creation := map[string]any{"room_version": c.Version}
+	if c.Predecessor != nil {
+		creation["predecessor"] = c.Predecessor
+	}
 	for k, v := range c.Creation {
 		if k != "creator" && k != "room_version" {
 			creation[k] = v
@@ -138,6 +149,11 @@ func (s *Service) create(b *recorder.Batch, c Create, creator Profile, invited [
 	}
 	if c.Alias != "" {
 		if err := store.SetAlias(b.Context(), b.Tx(), c.Alias, lv.id, c.Creator); err != nil {
+			return "", err
+		}
+	}
+	if c.Listed {
+		if err := store.List(b.Context(), b.Tx(), lv.id, true); err != nil {
 			return "", err
 		}
 	}
@@ -178,7 +194,7 @@ func preset(c Create) []State {
 		out = append(out, State{"m.room.name", "", object("name", c.Name)})
 	}
 	if c.Topic != "" {
-		out = append(out, State{"m.room.topic", "", object("topic", c.Topic)})
+		out = append(out, State{"m.room.topic", "", topic(c.Topic)})
 	}
 	if c.Timer > 0 {
 		raw, _ := json.Marshal(map[string]int64{"max_lifetime": c.Timer})
@@ -229,6 +245,17 @@ func (s *Service) powers(c Create) ([]byte, error) {
 	return json.Marshal(levels, json.Deterministic(true))
 }
 
+// topic is the content of a topic, in both of the forms in which clients look for it (Client-Server API,
+// "m.room.topic").
+func topic(text string) []byte {
+	raw, err := json.Marshal(map[string]any{"topic": text,
+		"m.topic": map[string]any{"m.text": []map[string]string{{"body": text}}}}, json.Deterministic(true))
+	if err != nil {
+		panic(fmt.Sprintf("topic: %v", err)) // strings always encode
+	}
+	return raw
+}
+
 func object(key, value string) []byte {
 	b := append([]byte{'{'}, matrix.AppendString(nil, key)...)
 	b = append(b, ':')
@@ -264,6 +291,7 @@ type Change struct {
 	Membership string // invite, join, leave, ban, knock
 	Reason     string
 	Direct     bool
+	Extra      map[string]jsontext.Value // more of the member event's content
 	Device     string
 	Unban      bool // leave, but only of somebody who is banned
 	Kick       bool // leave, but not of somebody who is banned
@@ -283,15 +311,23 @@ func (s *Service) SetMembership(ctx context.Context, c Change) (Sent, error) {
 		}
 		old := lv.snap.Event(matrix.TypeMember, string(c.Target))
 		switch {
-		case old.Membership() == c.Membership && (c.Membership != "invite"):
-			sent = Sent{ID: old.ID}
-			return nil
-		case c.Unban && old.Membership() != "ban":
-			return &eventauth.Rejection{Reason: "this person is not banned"}
+		case c.Kick && old.Membership() == "knock": // a request that is turned down
 		case c.Kick && (old.Membership() == "ban" || old.Membership() == "" || old.Membership() == "leave"):
 			return &eventauth.Rejection{Reason: "this person is not in the conversation"}
+		case c.Unban && old.Membership() != "ban":
+			return &eventauth.Rejection{Reason: "this person is not banned"}
+		case c.Membership == "leave" && old.Membership() == "":
+			return &eventauth.Rejection{Reason: "you are not in the conversation"}
+		case c.Membership == "leave" && !c.Unban && c.Target == c.Sender && old.Membership() == "invite" && s.notices(lv, old):
+			return ErrNotices
+		case old.Membership() == c.Membership && c.Membership != "invite" && c.Membership != "knock":
+			sent = Sent{ID: old.ID}
+			return nil
 		}
 		extra := map[string]any{}
+		for k, v := range c.Extra {
+			extra[k] = v
+		}
 		if c.Reason != "" {
 			extra["reason"] = c.Reason
 		}
@@ -313,6 +349,16 @@ func (s *Service) SetMembership(ctx context.Context, c Change) (Sent, error) {
 		return nil
 	})
 	return sent, err
+}
+
+// NoticesUser is the localpart of the account in whose name the server tells people something.
+const NoticesUser = "_server"
+
+// notices reports whether an invitation is to the conversation in which the server tells somebody something.
+func (s *Service) notices(lv *live, invitation *matrix.Event) bool {
+	create := lv.snap.Event(matrix.TypeCreate, "")
+	who := matrix.UserID("@" + NoticesUser + ":" + string(s.Server))
+	return create != nil && create.Sender == who && invitation.Sender == who
 }
 
 // authoriser finds a member who could invite, in whose name somebody joins a restricted room of whose
@@ -357,7 +403,8 @@ func (s *Service) Rename(ctx context.Context, who matrix.UserID, p Profile) erro
 			_, err = s.append(b, lv, Draft{Sender: who, Room: id, Type: matrix.TypeMember, StateKey: &key, Content: memberContent("join", p, nil), Via: viaOf(ctx)}, 0)
 			return err
 		})
-		if err != nil {
+		var same *unchanged
+		if err != nil && !errors.As(err, &same) {
 			return fmt.Errorf("profile in %s: %w", id, err)
 		}
 	}

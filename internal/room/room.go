@@ -37,6 +37,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrLimit means that a room or a request is larger than allowed.
 	ErrLimit = errors.New("too many")
+	// ErrNotices means that somebody would decline what the server has to tell them.
+	ErrNotices = errors.New("this conversation is for notices of the server and cannot be declined; it can be left after joining")
 )
 
 // Refused is a rule of the organisation, or of how Despatch works, that forbids something. Reason is in
@@ -272,7 +274,7 @@ func (s *Service) append(b *recorder.Batch, lv *live, d Draft, txn int64) (*stre
 	}
 	if built.IsState() {
 		if old := lv.snap.Event(built.Type, *built.StateKey); old != nil {
-			if bytes.Equal(old.Content, built.Content) && old.Sender == built.Sender && built.Type != matrix.TypeMember {
+			if bytes.Equal(old.Content, built.Content) && old.Sender == built.Sender && (built.Type != matrix.TypeMember || old.Membership() == "join") {
 				// Nothing would change: the state event that is there already is the answer.
 				return nil, &unchanged{old.ID}
 			}

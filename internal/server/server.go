@@ -25,6 +25,7 @@ import (
 	"despatch/internal/capture"
 	"despatch/internal/capture/folder"
 	"despatch/internal/capture/link"
+	"despatch/internal/capture/mailin"
 	"despatch/internal/capture/ocr"
 	"despatch/internal/capture/office"
 	"despatch/internal/capture/spillage"
@@ -62,13 +63,18 @@ type Config struct {
 	Observe  func(route string, status int, d time.Duration)
 	Cost     identity.Cost // of passwords; the zero value is the default
 
-	OpenRegistration   bool            // anybody can make themselves an account
-	Program            string          // the program's version, as other servers are told it
-	RegistrationSecret string          // whoever knows it can make accounts; "" for nobody
-	NoLimits           bool            // nobody is made to wait
-	AnyPassword        bool            // weak passwords are taken too
-	Upstream           *oauth.Upstream // the organisation's identity provider; nil if there is none
-	DropFolder         string          // with a folder for each person; "" for none
+	OpenRegistration   bool   // anybody can make themselves an account
+	Program            string // the program's version, as other servers are told it
+	RegistrationSecret string // whoever knows it can make accounts; "" for nobody
+	NoLimits           bool   // nobody is made to wait
+	AnyPassword        bool   // weak passwords are taken too
+
+	Previews        bool            // links are looked up for their title and picture
+	PreviewNetworks []netip.Prefix  // that are not public and may be reached for that
+	Upstream        *oauth.Upstream // the organisation's identity provider; nil if there is none
+	DropFolder      string          // with a folder for each person; "" for none
+
+	Mail mailin.Settings // where mails for the record come from
 
 	AppServices []string      // files with the registrations of application services
 	AppRetry    time.Duration // after which one that did not answer is tried again first; 1 s if zero
@@ -87,6 +93,7 @@ type Server struct {
 	Capture  *capture.Service
 	Links    *link.Service
 	Office   *office.Service
+	Mail     *mailin.Service // does nothing until it is started
 	Index    *search.Index
 	Cases    *disclosure.Service
 	Bridges  *appservice.Service
@@ -231,6 +238,7 @@ func (s *Server) evidence(ctx context.Context, signer note.Signer) (err error) {
 		return fmt.Errorf("time zone of the law's days: %w", err)
 	}
 	s.Office = &office.Service{DB: s.DB, Record: s.Rec, Identity: s.Identity, Capture: s.Capture, Zone: zone, Now: s.Now, Log: s.Log}
+	s.Mail = &mailin.Service{Settings: s.Config.Mail, DB: s.DB, Record: s.Rec, Capture: s.Capture, Temp: s.Data, Site: s.BaseURL, Now: s.Now, Log: s.Log}
 	if s.Index, err = search.Open(ctx, search.Options{Record: s.DB, Target: target, Log: s.Log, Zone: zone}); err != nil {
 		return err
 	}
@@ -247,6 +255,9 @@ func (s *Server) faces() http.Handler {
 	s.API = &clientapi.Server{Name: s.Name, BaseURL: s.BaseURL, DB: s.DB, Rec: s.Rec, Identity: s.Identity, Rooms: s.Rooms,
 		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Office: s.Office, Index: s.Index, Bridges: s.Bridges, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log,
 		OpenRegistration: s.OpenRegistration, RegistrationSecret: s.RegistrationSecret, Version: s.Program}
+	if s.Previews {
+		s.API.Previews = &clientapi.Previews{Allowed: s.PreviewNetworks, Log: s.Log}
+	}
 	mux := http.NewServeMux()
 	api := s.API.Handler()
 	mux.Handle("/_matrix/", api)
@@ -328,6 +339,9 @@ func (s *Server) Close() error {
 	s.Drain()
 	if s.Console != nil {
 		s.Console.Close()
+	}
+	if s.Mail != nil {
+		s.Mail.Close()
 	}
 	if s.stop != nil {
 		s.stop()

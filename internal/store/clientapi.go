@@ -423,13 +423,13 @@ func Pushers(ctx context.Context, q sqldb.Queryer, user matrix.UserID) ([]Pusher
 
 // EventNear returns the event of a room with from <= position < to whose time is the nearest at or after a time,
 // or with forward false at or before it; or [ErrNotFound].
-func EventNear(ctx context.Context, q sqldb.Queryer, scope, from, to, at int64, forward bool) (ref []byte, time int64, err error) {
-	text := `SELECT ref, time FROM entry WHERE scope = $1 AND pos >= $2 AND pos < $3 AND time <= $4 AND ref IS NOT NULL ORDER BY pos DESC LIMIT 1`
+func EventNear(ctx context.Context, q sqldb.Queryer, scope, from, to, at int64, forward bool) (ref []byte, time, pos int64, err error) {
+	text := `SELECT ref, time, pos FROM entry WHERE scope = $1 AND pos >= $2 AND pos < $3 AND time <= $4 AND ref IS NOT NULL ORDER BY pos DESC LIMIT 1`
 	if forward {
-		text = `SELECT ref, time FROM entry WHERE scope = $1 AND pos >= $2 AND pos < $3 AND time >= $4 AND ref IS NOT NULL ORDER BY pos LIMIT 1`
+		text = `SELECT ref, time, pos FROM entry WHERE scope = $1 AND pos >= $2 AND pos < $3 AND time >= $4 AND ref IS NOT NULL ORDER BY pos LIMIT 1`
 	}
-	err = q.QueryRow(ctx, text, scope, from, to, at).Scan(&ref, &time)
-	return ref, time, notFound(err)
+	err = q.QueryRow(ctx, text, scope, from, to, at).Scan(&ref, &time, &pos)
+	return ref, time, pos, notFound(err)
 }
 
 // Restriction says whether an account is suspended or locked, since when; 0 for not.

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"math"
 	"slices"
 
 	"despatch/internal/matrix"
@@ -28,6 +27,14 @@ type turn struct {
 
 // maxTurns bounds how many changes of a membership or of a room's visibility are looked at; the newest count.
 const maxTurns = 1000
+
+// WasJoined reports whether they were ever in the room.
+func (s *Sight) WasJoined() bool {
+	return slices.ContainsFunc(s.members, func(t turn) bool { return t.value == "join" })
+}
+
+// World reports whether anybody may read the room now.
+func (s *Sight) World() bool { return s.world }
 
 // Empty reports whether nothing can be seen.
 func (s *Sight) Empty() bool { return len(s.spans) == 0 }
@@ -163,6 +170,3 @@ func (s *Sight) last() (from, to int64) {
 	x := s.spans[len(s.spans)-1]
 	return x.from, x.to
 }
-
-// everything is the sight of somebody who was always there.
-var everything = &Sight{spans: []span{{0, math.MaxInt64}}, members: []turn{{-1, "join"}}}
