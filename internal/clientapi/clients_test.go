@@ -10,6 +10,8 @@ import (
 	json "github.com/go-json-experiment/json"
 
 	"despatch/despatchtest"
+	"despatch/internal/record"
+	"despatch/internal/store"
 )
 
 // What real clients were found to need; see doc/matrix.md.
