@@ -8,33 +8,101 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"despatch/internal/capture"
+	"despatch/internal/capture/office"
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
 	"despatch/internal/matrix"
 	"despatch/internal/store"
 )
 
-// capturesPage lists what somebody handed in.
-type capturesPage struct {
-	frame
-	Whose       field
-	Name        string
-	Submissions []submissionRow
+// tabs are the pages of what was said elsewhere.
+func tabs(current string) []navItem {
+	var out []navItem
+	for _, l := range []link{{root + "captures", "Submissions"}, {root + "requests", "Requests"}, {root + "losses", "Declared losses"}, {root + "register", "Why elsewhere"}, {root + "office", "Who looked"}} {
+		out = append(out, navItem{l, l.Href == root+current})
+	}
+	return out
 }
 
-type submissionRow struct{ store.Submission }
+// choose is a question with one answer from a list.
+func choose(name, label string, answers ...answer) field {
+	return field{Name: name, Label: label, Kind: "select", Answer: answers}
+}
+
+// listed reads a filter's answer from the address; one that is not in the list counts as none.
+func (f *field) listed(r *http.Request) string {
+	f.choose(r.FormValue(f.Name))
+	if !f.chosen() {
+		f.choose("")
+	}
+	return f.Value
+}
+
+// whose reads a user name from the address. It is empty if none was given.
+func (s *Server) whose(r *http.Request, f *field, p *frame) (matrix.UserID, string, error) {
+	f.Value = strings.TrimSpace(r.FormValue(f.Name))
+	if f.Value == "" {
+		return "", "", nil
+	}
+	text := f.Value
+	if !strings.HasPrefix(text, "@") {
+		text = "@" + strings.ToLower(text) + ":" + string(s.Name)
+	}
+	who, err := s.Identity.Person(r.Context(), matrix.UserID(text))
+	if e, ok := errors.AsType[*httpd.Error](err); ok {
+		p.wrong(e.Message, f)
+		return "", "", nil
+	}
+	return who.ID, who.Name, err
+}
+
+func whoseField(hint string) field {
+	return field{Name: "whose", Label: "Whose?", Kind: "text", Auto: "off", Plain: true, Width: "govuk-input--width-20", Hint: hint}
+}
+
+// capturesPage lists what was handed in.
+type capturesPage struct {
+	frame
+	Tabs        []navItem
+	Whose       field
+	State       field
+	System      field
+	Weight      field
+	Period      field
+	Filtered    bool
+	Name        string // of the person whose submissions these are, if they are one person's
+	Waiting     int64  // submissions with an open question
+	Submissions []submissionRow
+	Next        string
+}
+
+type submissionRow struct {
+	store.OfficeSubmission
+	By string
+}
 
 func (s submissionRow) Path() string { return root + "captures/" + url.PathEscape(s.ID) }
+
+// From is the system it came from, in words; empty if it was not read.
+func (s submissionRow) From() string {
+	if s.System == "" {
+		return ""
+	}
+	return office.SystemName(s.System)
+}
 
 // Outcome is how reading the file went, in words.
 func (s submissionRow) Outcome() string { return outcome(capture.Status(s.Status)) }
 
-func (s submissionRow) Colour() string {
-	switch capture.Status(s.Status) {
+func (s submissionRow) Colour() string { return outcomeColour(capture.Status(s.Status)) }
+
+func outcomeColour(s capture.Status) string {
+	switch s {
 	case capture.StatusRead:
 		return "green"
 	case capture.StatusNeedsAnswer:
@@ -59,65 +127,143 @@ func outcome(s capture.Status) string {
 	return "Being read"
 }
 
-const submissionsEach = 200
+const submissionsEach = 100
+
+func newCapturesPage() *capturesPage {
+	return &capturesPage{frame: frame{Title: "Captured chats", Wide: true}, Tabs: tabs("captures"), Whose: whoseField("The user name of who handed them in."),
+		State: choose("state", "State", answer{Text: "Any", Chosen: true}, answer{Value: "open", Text: "To be settled"}, answer{Value: "needs_answer", Text: "Needs an answer"},
+			answer{Value: "unreadable", Text: "Could not be read"}, answer{Value: "unknown", Text: "Kind of file not known"}, answer{Value: "read", Text: "Read"}, answer{Value: "none", Text: "Being read"}),
+		System: choose("system", "System", answer{Text: "Any", Chosen: true}),
+		Weight: choose("weight", "Significance", answer{Text: "Any", Chosen: true}, answer{Value: "significant", Text: "Significant"}, answer{Value: "routine", Text: "Routine"}, answer{Value: "none", Text: "Not stated"}),
+		Period: choose("period", "Handed in", answer{Text: "At any time", Chosen: true}, answer{Value: "7", Text: "In the last 7 days"}, answer{Value: "30", Text: "In the last 30 days"}, answer{Value: "365", Text: "In the last year"})}
+}
 
 func (s *Server) captures(w http.ResponseWriter, r *http.Request, v *visit) error {
-	p := &capturesPage{frame: frame{Title: "Captured chats", Wide: true},
-		Whose: field{Name: "whose", Label: "Whose?", Kind: "text", Auto: "off", Plain: true, Width: "govuk-input--width-20",
-			Hint: "The user name of who handed them in."}}
-	id := v.Session.User
-	if p.Whose.Value = strings.TrimSpace(r.FormValue("whose")); p.Whose.Value != "" {
-		text := p.Whose.Value
-		if !strings.HasPrefix(text, "@") {
-			text = "@" + text + ":" + string(s.Name)
-		}
-		id = matrix.UserID(text)
+	p := newCapturesPage()
+	ctx := r.Context()
+	systems, err := store.CapturedSystems(ctx, s.DB.Reader())
+	if err != nil {
+		return err
 	}
-	who, err := s.Identity.Person(r.Context(), id)
-	if e, ok := errors.AsType[*httpd.Error](err); ok {
-		p.wrong(e.Message, &p.Whose)
+	for _, code := range systems {
+		p.System.Answer = append(p.System.Answer, answer{Value: code, Text: office.SystemName(code)})
+	}
+	f := store.SubmissionFilter{Status: p.State.listed(r), System: p.System.listed(r), Weight: p.Weight.listed(r)}
+	if days, err := strconv.Atoi(p.Period.listed(r)); err == nil {
+		f.From = s.Now().AddDate(0, 0, -days).UnixMilli()
+	}
+	id, name, err := s.whose(r, &p.Whose, &p.frame)
+	if err != nil {
+		return err
+	}
+	if len(p.Problems) > 0 {
 		return s.show(w, r, v, "captures", p)
 	}
+	f.Person, p.Name = string(id), name
+	p.Filtered = f != store.SubmissionFilter{}
+	looked := s.filterWords(name, &p.State, &p.System, &p.Weight, &p.Period)
+	if before, err := strconv.ParseInt(r.FormValue("before"), 10, 64); err == nil {
+		f.Before, f.ID = before, r.FormValue("id")
+	}
+	if err := s.Office.Looked(ctx, v.User, "the list of submissions", looked); err != nil {
+		return err
+	}
+	counts, err := store.CountSubmissions(ctx, s.DB.Reader())
 	if err != nil {
 		return err
 	}
-	p.Name = who.Name
-	list, err := s.Capture.Submissions(r.Context(), string(id), submissionsEach)
+	p.Waiting = counts[string(capture.StatusNeedsAnswer)]
+	list, err := store.OfficeSubmissions(ctx, s.DB.Reader(), f, submissionsEach)
 	if err != nil {
 		return err
 	}
+	n := &names{s: s, ctx: ctx, known: make(map[string]string)}
 	for _, x := range list {
-		p.Submissions = append(p.Submissions, submissionRow{x})
+		p.Submissions = append(p.Submissions, submissionRow{x, n.of(x.Person)})
+	}
+	if len(list) == submissionsEach {
+		last := list[len(list)-1]
+		q := r.URL.Query()
+		q.Set("before", strconv.FormatInt(last.Time, 10))
+		q.Set("id", last.ID)
+		p.Next = root + "captures?" + q.Encode()
 	}
 	return s.show(w, r, v, "captures", p)
 }
 
-// capturePage is the receipt of one submission: what was understood, and what is doubted.
+// filterWords says for the record what a list was filtered by.
+func (s *Server) filterWords(name string, fs ...*field) string {
+	var parts []string
+	if name != "" {
+		parts = append(parts, "those of "+name)
+	}
+	for _, f := range fs {
+		for _, a := range f.Answer {
+			if a.Chosen && a.Value != "" {
+				parts = append(parts, strings.ToLower(f.Label)+" "+a.Text)
+			}
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// capturePage is the receipt of one submission: what was understood, what is doubted, and what was done
+// with it.
 type capturePage struct {
 	frame
 	Receipt *capture.Receipt
+	Path    string
+	New     bool
 	Outcome string
+	Colour  string
 	By      string
+	From    string
+	About   office.About
+	Reason  string // for going elsewhere, in words
 	Lines   []string
 	Own     bool
-	Answers bool // the file has questions that only its owner can answer
+	Answers bool // the file has questions
+	Story   []storyRow
+}
+
+type storyRow struct {
+	office.Step
+	Name string
 }
 
 func (s *Server) capture(w http.ResponseWriter, r *http.Request, v *visit) error {
-	rc, err := s.Capture.Receipt(r.Context(), r.PathValue("submission"))
-	if errors.Is(err, store.ErrNotFound) {
-		return httpd.NotFound("Nothing was handed in under that number.")
-	}
+	rc, err := s.receipt(r)
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, v, "capture", s.viewReceipt(r, v, rc))
+	p, err := s.viewReceipt(r, v, rc)
+	if err != nil {
+		return err
+	}
+	return s.show(w, r, v, "capture", p)
 }
 
-func (s *Server) viewReceipt(r *http.Request, v *visit, rc *capture.Receipt) *capturePage {
-	n := &names{s: s, ctx: r.Context(), known: make(map[string]string)}
-	p := &capturePage{frame: frame{Title: "What was handed in", Back: link{root + "captures", "Captured chats"}}, Receipt: rc,
-		Outcome: outcome(rc.Status), By: n.of(rc.Person), Own: rc.Person == string(v.Session.User), Answers: rc.Status == capture.StatusNeedsAnswer}
+func (s *Server) receipt(r *http.Request) (*capture.Receipt, error) {
+	rc, err := s.Capture.Receipt(r.Context(), r.PathValue("submission"))
+	if errors.Is(err, store.ErrNotFound) {
+		err = httpd.NotFound("Nothing was handed in under that number.")
+	}
+	return rc, err
+}
+
+func (s *Server) viewReceipt(r *http.Request, v *visit, rc *capture.Receipt) (*capturePage, error) {
+	ctx := r.Context()
+	n := &names{s: s, ctx: ctx, known: make(map[string]string)}
+	p := &capturePage{frame: frame{Title: "What was handed in", Back: link{root + "captures", "Captured chats"}}, Receipt: rc, Path: root + "captures/" + url.PathEscape(rc.Submission),
+		New: r.FormValue("new") != "", Outcome: outcome(rc.Status), Colour: outcomeColour(rc.Status), By: n.of(rc.Person), Own: rc.Person == string(v.Session.User), Answers: rc.Status == capture.StatusNeedsAnswer}
+	if !p.Own {
+		if err := s.Office.Looked(ctx, v.User, "submission no. "+number(rc.Position), ""); err != nil {
+			return nil, err
+		}
+	}
+	if rc.Run != nil && rc.Run.System != "" {
+		p.From = office.SystemName(rc.Run.System)
+	}
 	for _, l := range rc.Summary() {
 		// The example in a question is a line of the chat: it is for its owner, since an officer reads only within a case.
 		if !p.Own && (strings.HasPrefix(l, "Question:") || strings.HasPrefix(l, "  ")) {
@@ -125,31 +271,173 @@ func (s *Server) viewReceipt(r *http.Request, v *visit, rc *capture.Receipt) *ca
 		}
 		p.Lines = append(p.Lines, strings.TrimSpace(l))
 	}
-	return p
+	var err error
+	if p.About, err = s.Office.About(ctx, rc.Submission); err != nil {
+		return nil, err
+	}
+	if p.About.Reason != "" {
+		p.Reason = office.Text(office.Reasons, p.About.Reason)
+	}
+	story, err := s.Office.Story(ctx, rc.Submission)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range story {
+		row := storyRow{Step: x}
+		if x.By != "" {
+			row.Name = n.of(x.By)
+		}
+		p.Story = append(p.Story, row)
+	}
+	return p, nil
 }
 
-// uploadPage hands in an export, and asks what the file does not say.
+// answerPage settles the questions of a file that is kept.
+type answerPage struct {
+	frame
+	Path      string
+	By        string
+	Own       bool
+	Examples  []string // of what the file says; only for its owner
+	Zone      field
+	Questions []field
+	Reason    field
+}
+
+func (s *Server) newAnswerPage(r *http.Request, v *visit) (*answerPage, *capture.Receipt, error) {
+	rc, err := s.receipt(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := &names{s: s, ctx: r.Context(), known: make(map[string]string)}
+	path := root + "captures/" + url.PathEscape(rc.Submission)
+	p := &answerPage{frame: frame{Title: "Answer what the file leaves open", Back: link{path, "What was handed in"}}, Path: path, By: n.of(rc.Person), Own: rc.Person == string(v.Session.User),
+		Zone: zoneField(), Reason: field{Name: "reason", Label: "How do you know?", Kind: "area", Rows: 3, Hint: "It stands on the record beside your answer. For example: Priya said so by telephone."}}
+	if rc.Declared.Zone != "" {
+		p.Zone.Value = rc.Declared.Zone
+	}
+	if rc.Run == nil || rc.Status != capture.StatusNeedsAnswer {
+		return p, rc, nil
+	}
+	for _, q := range rc.Run.Questions {
+		f := field{Name: "about-" + q.About, Label: q.Text, Kind: "radios"}
+		switch {
+		case q.About == "zone":
+			continue
+		case q.About == "secret":
+			f.Kind, f.Auto, f.Hint = "password", "off", "It is used to open the file and then forgotten. It is never kept."
+		case len(q.Answers) == 0:
+			f.Kind = "text"
+		}
+		for _, a := range q.Answers {
+			f.Answer = append(f.Answer, answer{Value: a.Value, Text: capital(a.Meaning)})
+		}
+		p.Questions = append(p.Questions, f)
+		if p.Own && q.Example != "" {
+			p.Examples = append(p.Examples, q.Example)
+		}
+	}
+	return p, rc, nil
+}
+
+func zoneField() field {
+	return field{Name: "zone", Label: "In which time zone was the telephone?", Value: "Europe/London", Kind: "text", Auto: "off", Plain: true,
+		Width: "govuk-input--width-20", Hint: "Many exports do not say. For example Europe/London or America/New_York."}
+}
+
+// zone reads a time zone.
+func (p *frame) zone(f *field) *time.Location {
+	if f.Value == "" || strings.EqualFold(f.Value, "local") {
+		p.wrong("Enter a time zone.", f)
+		return nil
+	}
+	zone, err := time.LoadLocation(f.Value)
+	if err != nil {
+		p.wrong("There is no time zone of that name. Enter one like Europe/London.", f)
+	}
+	return zone
+}
+
+func (s *Server) answerPage(w http.ResponseWriter, r *http.Request, v *visit) error {
+	p, rc, err := s.newAnswerPage(r, v)
+	if err != nil {
+		return err
+	}
+	if rc.Status != capture.StatusNeedsAnswer {
+		return seeOther(w, r, p.Path)
+	}
+	if !p.Own {
+		if err := s.Office.Looked(r.Context(), v.User, "the questions of submission no. "+number(rc.Position), ""); err != nil {
+			return err
+		}
+	}
+	return s.show(w, r, v, "answer", p)
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, v *visit) error {
+	p, rc, err := s.newAnswerPage(r, v)
+	if err != nil {
+		return err
+	}
+	if rc.Status != capture.StatusNeedsAnswer {
+		return seeOther(w, r, p.Path)
+	}
+	fields(r, &p.Zone, &p.Reason)
+	a := capture.Answers{Submission: rc.Submission, By: string(v.User), Reason: p.Reason.Value}
+	a.Options.Zone = p.zone(&p.Zone)
+	for i := range p.Questions {
+		f := &p.Questions[i]
+		f.read(r)
+		if len(f.Answer) > 0 && !f.chosen() {
+			p.wrong("Choose an answer.", f)
+		} else if f.Value == "" {
+			p.wrong("Enter an answer.", f)
+		}
+		switch f.Name {
+		case "about-date_order":
+			a.Options.DateOrder = f.Value
+		case "about-calendar":
+			a.Options.Calendar = f.Value
+		case "about-self":
+			a.Options.Self = f.Value
+		case "about-secret":
+			a.Options.Secrets = []string{f.Value}
+			f.Value = ""
+		}
+	}
+	if !p.Own {
+		p.need(&p.Reason, "Say how you know.")
+		if len(p.Reason.Value) > maxReason {
+			p.wrong("Say it in fewer words.", &p.Reason)
+		}
+	}
+	if len(p.Problems) > 0 {
+		return s.show(w, r, v, "answer", p)
+	}
+	if _, err := s.Capture.Answer(r.Context(), a); err != nil {
+		if bad, ok := errors.AsType[*capture.FileError](err); ok {
+			p.wrong(bad.Error(), nil)
+			return s.show(w, r, v, "answer", p)
+		}
+		return err
+	}
+	return seeOther(w, r, p.Path+"?new=1")
+}
+
+const maxReason = 4000
+
+// uploadPage hands in an export.
 type uploadPage struct {
 	frame
-	File      field
-	Zone      field
-	DateOrder field
-	Calendar  field
-	Questions []capture.Question
-	Kept      string // the number of the submission that has the questions
+	File   field
+	Zone   field
+	Secret field
 }
 
 func newUploadPage() *uploadPage {
-	return &uploadPage{frame: frame{Title: "Put a WhatsApp chat on the record", Back: link{root + "captures", "Captured chats"}},
-		File: field{Name: "file", Label: "The exported chat", Kind: "file", Hint: "The .zip or .txt file that WhatsApp makes with “Export chat”. It is kept whole, as it is."},
-		Zone: field{Name: "zone", Label: "In which time zone was the telephone?", Value: "Europe/London", Kind: "text", Auto: "off", Plain: true,
-			Width: "govuk-input--width-20", Hint: "The export does not say. For example Europe/London or America/New_York."},
-		DateOrder: field{Name: "date-order", Label: "How does the telephone write dates?", Kind: "radios",
-			Hint: "Usually the file itself shows it. Answer only if you know.",
-			Answer: []answer{{Value: "", Text: "The file is to say", Chosen: true}, {Value: "dmy", Text: "Day first", Hint: "31/12/2026"},
-				{Value: "mdy", Text: "Month first", Hint: "12/31/2026"}, {Value: "ymd", Text: "Year first", Hint: "2026-12-31"}}},
-		Calendar: field{Name: "calendar", Label: "Which calendar?", Kind: "radios", Answer: []answer{
-			{Value: "", Text: "The file is to say", Chosen: true}, {Value: "gregorian", Text: "Gregorian"}, {Value: "buddhist", Text: "Buddhist"}}}}
+	return &uploadPage{frame: frame{Title: "Put a chat on the record", Back: link{root + "captures", "Captured chats"}},
+		File: field{Name: "file", Label: "The exported chat, or any other file", Kind: "file", Hint: "As the system exported it. It is kept whole, as it is, also if it cannot be read."},
+		Zone: zoneField(), Secret: field{Name: "secret", Label: "Its password or key, if it has one", Kind: "password", Auto: "off", Hint: "It is used to open the file and then forgotten. It is never kept."}}
 }
 
 func (s *Server) uploadPage(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -158,23 +446,16 @@ func (s *Server) uploadPage(w http.ResponseWriter, r *http.Request, v *visit) er
 
 func (s *Server) uploadFile(w http.ResponseWriter, r *http.Request, v *visit) error {
 	p := newUploadPage()
-	fields(r, &p.Zone, &p.DateOrder, &p.Calendar)
-	opt := capture.Options{DateOrder: p.DateOrder.Value, Calendar: p.Calendar.Value}
+	fields(r, &p.Zone, &p.Secret)
+	opt := capture.Options{}
+	if p.Secret.Value != "" {
+		opt.Secrets = []string{p.Secret.Value}
+		p.Secret.Value = ""
+	}
 	if v.upload == nil || v.upload.size == 0 {
 		p.wrong("Choose the file of the exported chat.", &p.File)
 	}
-	var err error
-	if p.Zone.Value == "" || strings.EqualFold(p.Zone.Value, "local") {
-		p.wrong("Enter a time zone.", &p.Zone)
-	} else if opt.Zone, err = time.LoadLocation(p.Zone.Value); err != nil {
-		p.wrong("There is no time zone of that name. Enter one like Europe/London.", &p.Zone)
-	}
-	if !p.DateOrder.chosen() {
-		p.wrong("Choose how dates are written.", &p.DateOrder)
-	}
-	if !p.Calendar.chosen() {
-		p.wrong("Choose a calendar.", &p.Calendar)
-	}
+	opt.Zone = p.zone(&p.Zone)
 	if len(p.Problems) > 0 {
 		return s.show(w, r, v, "upload", p)
 	}
@@ -193,18 +474,11 @@ func (s *Server) uploadFile(w http.ResponseWriter, r *http.Request, v *visit) er
 		}
 		return s.show(w, r, v, "upload", p)
 	}
-	if rc.Status == capture.StatusNeedsAnswer && rc.Run != nil {
-		p.Questions, p.Kept = rc.Run.Questions, rc.Submission
-		for _, q := range rc.Run.Questions {
-			about := &p.DateOrder
-			if q.About == "calendar" {
-				about = &p.Calendar
-			}
-			p.wrong(q.Text, about)
-		}
-		return s.show(w, r, v, "upload", p)
+	to := root + "captures/" + url.PathEscape(rc.Submission)
+	if rc.Status == capture.StatusNeedsAnswer {
+		return seeOther(w, r, to+"/answer")
 	}
-	return seeOther(w, r, root+"captures/"+url.PathEscape(rc.Submission)+"?new=1")
+	return seeOther(w, r, to+"?new=1")
 }
 
 // upload is a file that came with a form. It lies in a file of its own until the request ends.

@@ -27,7 +27,7 @@ func TestRoutes(t *testing.T) {
 	}
 	o.add(t, "zed", identity.Staff)
 	fill := strings.NewReplacer("{$}", "", "{user}", "@zed:example.org", "{role}", "security", "{what}", "granted", "{number}", "1",
-		"{case}", "nothing", "{item}", "1", "{bundle}", "nothing", "{submission}", "nothing", "{chat}", "nothing")
+		"{case}", "nothing", "{item}", "1", "{bundle}", "nothing", "{submission}", "nothing", "{request}", "nothing", "{chat}", "nothing")
 	for _, rt := range console.Routes() {
 		method, path, _ := strings.Cut(rt.Pattern, " ")
 		path = fill.Replace(path)

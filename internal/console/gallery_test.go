@@ -17,7 +17,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"despatch/internal/capture"
 	"despatch/internal/disclosure"
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
@@ -150,15 +149,7 @@ func gallery() map[string]framed {
 	out["officers"] = &officersPage{within("Officers of the case", false), []somebody{ruth, long}, true, field{Name: "officer", Label: "Who else is to work on it?", Kind: "select", Answer: []answer{{Text: "Choose"}}}}
 	out["bundles"] = &bundlesPage{caseFrame: within("Bundles", false), May: true, Key: "coasts.example/despatch+aabbccdd+AZ9", Bundles: []bundleView{{&disclosure.Bundle{ID: "b", File: "FOI-2026-0014.zip", Size: 1234567, SHA256: strings.Repeat("0a1b", 16), MadeAt: now, Entry: 50010, Kept: true, Totals: bundle.Totals{Items: 12, Released: 8, Redacted: 2, Withheld: 2}}, "/console/x", "Ruth Bennett"}}}
 	out["bundles-making"] = &bundlesPage{caseFrame: within("The bundle is being made", false), Making: &makingView{Running: true, Done: 4000, Total: 12000, Took: 3 * time.Second}}
-	out["captures"] = &capturesPage{frame: frame{Title: "Captured chats", Wide: true}, Name: "Ruth Bennett", Whose: field{Name: "whose", Label: "Whose?", Kind: "text"},
-		Submissions: []submissionRow{{store.Submission{ID: "s1", Name: "WhatsApp Chat with Fish group.zip", Time: now, Status: "read", Messages: 1204}}, {store.Submission{ID: "s2", Name: "chat.txt", Time: now, Status: "needs_answer"}}}}
-	out["capture"] = &capturePage{frame: frame{Title: "What was handed in", Back: link{"/console/captures", "Captured chats"}}, Outcome: "Read", By: "Ruth Bennett", Own: true,
-		Receipt: &capture.Receipt{Position: 48213, ReceivedAt: now, Files: []capture.SubmittedFile{{Name: "WhatsApp Chat with Fish group.zip", Size: 12345, SHA256: strings.Repeat("0a1b", 16)}}},
-		Lines:   []string{"Fish group: 1 204 entries on the record, as no. 47 009 to no. 48 212.", "Who: Priya, Daniel, Marek."}}
-	up := newUploadPage()
-	up.Questions = []capture.Question{{About: "date_order", Text: "Does the telephone write the day or the month first?", Example: "03/04/2026, 10:11", Answers: []capture.Answer{{Value: "dmy", Meaning: "3 April 2026"}, {Value: "mdy", Meaning: "4 March 2026"}}}}
-	up.wrong("Does the telephone write the day or the month first?", &up.DateOrder)
-	out["upload"] = up
+	maps.Copy(out, officeGallery())
 	maps.Copy(out, linkedGallery())
 	maps.Copy(out, sealedGallery())
 	for _, f := range out {

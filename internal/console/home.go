@@ -16,6 +16,7 @@ type homePage struct {
 	Cases                                    []caseChoice // lists of cases, for a records officer
 	Waiting                                  int          // cases that wait for an approver
 	Sealed                                   int          // messages that wait for the security officer
+	ToSettle                                 toSettle     // what waits for the records office
 }
 
 func (s *Server) home(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -36,6 +37,9 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request, v *visit) error {
 			return err
 		}
 		p.Cases = s.choices(all, "", v)
+		if p.ToSettle, err = s.toSettle(r); err != nil {
+			return err
+		}
 		for _, c := range all {
 			if c.Status == disclosure.Waiting {
 				p.Waiting++

@@ -56,7 +56,7 @@ func parsePages(assets *httpd.Assets) (pages, error) {
 		return nil, err
 	}
 	layout, err := template.New("layout").Funcs(template.FuncMap{
-		"asset": assets.URL, "day": day, "moment": moment, "iso": iso, "number": number, "size": size, "capital": capital, "count": func(n int) string { return number(int64(n)) },
+		"asset": assets.URL, "day": day, "moment": moment, "iso": iso, "number": number, "size": size, "capital": capital, "month": monthWords, "count": func(n int) string { return number(int64(n)) },
 	}).ParseFS(dir, "layout.html", "parts.html")
 	if err != nil {
 		return nil, err
@@ -122,6 +122,7 @@ var navigation = []struct {
 	{link{root, "Start"}, everybody},
 	{link{root + "cases", "Cases"}, watchers},
 	{link{root + "captures", "Captured chats"}, records},
+	{link{root + "requests", "Requests"}, records},
 	{link{root + "spillage", "Possible spillages"}, security},
 	{link{root + "people", "People"}, devices},
 	{link{root + "health", "Record’s health"}, health},

@@ -26,6 +26,8 @@ var (
 	health    = []identity.Role{identity.IT, identity.Auditor}
 	auditor   = []identity.Role{identity.Auditor}
 
+	inspectors = []identity.Role{identity.Records, identity.Auditor} // of what the records office did
+
 	records  = []identity.Role{identity.Records} // whether they are officers of the case, the service decides
 	approver = []identity.Role{identity.Approver}
 	readers  = []identity.Role{identity.Records, identity.Approver}                   // of items
@@ -107,6 +109,20 @@ func (s *Server) routes() []route {
 		{"GET /console/captures/add", records, s.uploadPage},
 		{uploadRoute, records, s.uploadFile},
 		{"GET /console/captures/{submission}", records, s.capture},
+		{"GET /console/captures/{submission}/answer", records, s.answerPage},
+		{"POST /console/captures/{submission}/answer", records, s.answer},
+		{"GET /console/requests", records, s.requests},
+		{"GET /console/requests/ask", records, s.askPage},
+		{"POST /console/requests/ask", records, s.ask},
+		{"GET /console/requests/{request}", records, s.request},
+		{"GET /console/requests/{request}/again", records, s.againPage},
+		{"POST /console/requests/{request}/again", records, s.again},
+		{"GET /console/requests/{request}/withdraw", records, s.withdrawPage},
+		{"POST /console/requests/{request}/withdraw", records, s.withdraw},
+		{"GET /console/losses", records, s.losses},
+		{"GET /console/register", records, s.register},
+		{"GET /console/register/{what}", records, s.registerFile},
+		{"GET /console/office", inspectors, s.office},
 		{"GET /console/spillage", security, s.sealed},
 		{"GET /console/spillage/{item}", security, s.sealedItem},
 		{"POST /console/spillage/{item}", security, s.decideSealed},
