@@ -327,7 +327,7 @@ func (f *frames) adHocCall(v *jsonfile.Value, o *capture.Observation) error {
 	o.Chat, o.Kind = r.id, capture.KindCall
 	o.Sent = at(ms(v, "callTimestamp"), "exporter")
 	o.Call = &capture.Call{Medium: "voice", Outcome: "answered"}
-	o.Text = "A call by the link “" + with.label() + "”"
+	o.Text = "A call by the link “" + r.with.label() + "”"
 	return r.Item(o)
 }
 
