@@ -2,12 +2,16 @@ package signal
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"despatch/internal/capture"
 	"despatch/internal/capture/capturetest"
@@ -109,4 +113,68 @@ func TestDesktop(t *testing.T) {
 	locked[len(locked)-5000] ^= 1
 	_, err = capturetest.Parse(t, Parser{}, capture.Options{Secrets: []string{desktopKey}}, capturetest.File(t, "db.sqlite", locked))
 	wantFault(t, err, "damaged")
+}
+
+// TestChangedBytes changes bytes of a desktop's database, of the frames of both backups, and of a
+// plaintext export, before they are encrypted; and wants messages or a fault of the file, and books
+// that balance.
+func TestChangedBytes(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	plain := database(t, append(desktopSchema, desktopRows("picture")...)...)
+	change := func(b []byte) []byte {
+		b = bytes.Clone(b)
+		for range 1 + rng.IntN(10) {
+			if at := rng.IntN(len(b)); b[at] != 0 || rng.IntN(4) == 0 {
+				b[at] = byte(rng.Uint32())
+			}
+		}
+		return b
+	}
+	frames := frameList(map[string][]byte{}, t)
+	statements := [][]byte{pb(2, pb(1, "CREATE TABLE recipient (_id INTEGER PRIMARY KEY, aci TEXT, group_id TEXT)")), pb(2, pb(1, "CREATE TABLE thread (_id INTEGER PRIMARY KEY, recipient_id INTEGER)")),
+		pb(2, pb(1, "CREATE TABLE message (_id INTEGER PRIMARY KEY, date_sent INTEGER, thread_id INTEGER, from_recipient_id INTEGER, type INTEGER, body TEXT, latest_revision_id INTEGER)")),
+		pb(2, pb(1, "CREATE TABLE attachment (_id INTEGER PRIMARY KEY, message_id INTEGER, content_type TEXT)")),
+		pb(2, pb(1, "INSERT INTO recipient VALUES (?,?,?)", 2, pb(2, 1), 2, pb(1, asha), 2, pb(5, 1))), pb(2, pb(1, "INSERT INTO thread VALUES (?,?)", 2, pb(2, 1), 2, pb(2, 1))),
+		pb(2, pb(1, "INSERT INTO message VALUES (?,?,?,?,?,?,?)", 2, pb(2, 1), 2, pb(2, t0), 2, pb(2, 1), 2, pb(2, 1), 2, pb(2, 20), 2, pb(1, "Hello"), 2, pb(5, 1))),
+		pb(2, pb(1, "INSERT INTO attachment VALUES (?,?,?)", 2, pb(2, 9), 2, pb(2, 1), 2, pb(1, "image/png")))}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	parse := func(files ...*capture.File) {
+		t.Helper()
+		count := int64(0)
+		run, err := Parser{}.Parse(ctx, &capture.Source{Files: files}, capture.Options{Secrets: []string{recovery}}, func(*capture.Observation) error { count++; return nil })
+		var fault *capture.FileError
+		if err != nil && !errors.As(err, &fault) {
+			t.Fatalf("no fault of the file: %v", err)
+		}
+		if err == nil && (!run.Reconciliation.Balanced || run.Reconciliation.Items+run.Reconciliation.System != count) {
+			t.Fatalf("%d messages, books %+v", count, run.Reconciliation)
+		}
+	}
+	for range 60 {
+		parse(capturetest.File(t, "x.sqlite", change(plain)))
+		s := newSingleWith(testKeys)
+		which := rng.IntN(len(statements))
+		for i, b := range statements {
+			if i == which {
+				b = change(b)
+			}
+			s.frame(b)
+		}
+		s.frame(pb(6, 1))
+		var fault *capture.FileError
+		if err := readWith(ctx, capturetest.File(t, "x.backup", s.out.Bytes()), testKeys); err != nil && !errors.As(err, &fault) {
+			t.Fatalf("no fault of the file: %v", err)
+		}
+	}
+	for range 600 {
+		which := rng.IntN(len(frames))
+		changed := append([][]byte{}, frames...)
+		changed[which] = change(changed[which])
+		meta, main := backup(t, recovery, changed...)
+		parse(capturetest.File(t, "s/metadata", meta), capturetest.File(t, "s/main", main))
+	}
+	export := `{"version":"1","backupTimeMs":"1"}` + "\n" + `{"recipient":{"id":"1","contact":{"aci":"` + base64.StdEncoding.EncodeToString(ashaACI) + `"}}}` + "\n" +
+		`{"chatItem":{"chatId":"1","authorId":"1","dateSent":"1726000000123","revisions":[{"dateSent":"9"}],"incoming":{},"standardMessage":{"text":{"body":"x"},"quote":{"authorId":"1"},"attachments":[{"pointer":{}}]}}}`
+	capturetest.Mutate(t, Parser{}, 800, capturetest.Entry{Name: "main.jsonl", Data: export})
 }
