@@ -45,7 +45,7 @@ func openDesk(c *Config, s *server.Server, log *slog.Logger) (*http.Server, net.
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /user", httpd.JSON(&httpd.Adapter{Log: log}, func(r *http.Request, q *userRequest) (*userReply, error) {
-		return q.do(r.Context(), s.Identity, s.Name, c.address())
+		return q.do(r.Context(), s, c.address())
 	}))
 	mux.Handle("POST /capture", captureAtDesk(s))
 	return httpd.NewServer(mux, log), ln, nil
@@ -79,7 +79,7 @@ func atDesk(ctx context.Context, c *Config, p *program, req userRequest) (*userR
 		return nil, err
 	}
 	defer s.Close()
-	return req.do(ctx, s.Identity, s.Name, c.address())
+	return req.do(ctx, s, c.address())
 }
 
 // askDesk sends a change to the running server.

@@ -15,6 +15,8 @@ import (
 	"despatch/internal/httpd"
 	"despatch/internal/identity"
 	"despatch/internal/matrix"
+	"despatch/internal/server"
+	"despatch/internal/store"
 )
 
 const userLong = `
@@ -24,10 +26,13 @@ despatch user role NAME add|remove ROLE
 despatch user password NAME [--link]
 despatch user disable NAME
 despatch user enable NAME
+despatch user mail NAME add|remove ADDRESS
+despatch user mail NAME list
 
 NAME is what somebody signs in with, such as asha.patel. The roles are staff, records, approver, it, auditor and
 security; nobody can be it and records or approver at once. A password is asked for, or read from standard input;
-with --link a link is printed instead, with which the person chooses one.
+with --link a link is printed instead, with which the person chooses one. Mails to the record are taken from the
+addresses that are known to be somebody's.
 
 While the server runs on the same folder, it makes the change. Every change is on the record.`
 
@@ -39,6 +44,7 @@ type userRequest struct {
 	Roles    []identity.Role `json:"roles"`
 	Password string          `json:"password"`
 	Link     bool            `json:"link"`
+	Address  string          `json:"address"` // of mail
 }
 
 // userReply is what came of it, in lines to print.
@@ -81,7 +87,7 @@ func userCommand(ctx context.Context, p *program, args []string) error {
 // arguments reads what is not a flag.
 func (q *userRequest) arguments(args []string) error {
 	if len(args) == 0 {
-		return usagef("say what to do: despatch user add|list|role|password|disable|enable")
+		return usagef("say what to do: despatch user add|list|role|password|disable|enable|mail")
 	}
 	q.Action, args = args[0], args[1:]
 	want := 1
@@ -90,6 +96,10 @@ func (q *userRequest) arguments(args []string) error {
 		want = 0
 	case "role":
 		want = 3
+	case "mail":
+		if want = 3; len(args) == 2 && args[1] == "list" {
+			want = 2
+		}
 	case "add", "password", "disable", "enable":
 	default:
 		return usagef("there is no `despatch user %s`; `despatch help user` lists what there is", q.Action)
@@ -99,6 +109,16 @@ func (q *userRequest) arguments(args []string) error {
 	}
 	if want > 0 {
 		q.Name = args[0]
+	}
+	if q.Action == "mail" {
+		if want == 3 {
+			q.Address = args[2]
+		}
+		if args[1] != "add" && args[1] != "remove" && args[1] != "list" {
+			return usagef("despatch user mail NAME add|remove ADDRESS, or despatch user mail NAME list")
+		}
+		q.Action = "mail " + args[1]
+		return nil
 	}
 	if q.Action != "role" {
 		return nil
@@ -112,12 +132,13 @@ func (q *userRequest) arguments(args []string) error {
 }
 
 // do makes the change. Links are made for the address that people reach.
-func (q userRequest) do(ctx context.Context, people *identity.Service, server matrix.ServerName, address string) (*userReply, error) {
+func (q userRequest) do(ctx context.Context, s *server.Server, address string) (*userReply, error) {
+	people := s.Identity
 	reply := new(userReply)
 	say := func(format string, args ...any) { reply.Lines = append(reply.Lines, fmt.Sprintf(format, args...)) }
 	user := matrix.UserID(q.Name)
 	if !strings.HasPrefix(q.Name, "@") {
-		user = matrix.UserID("@" + q.Name + ":" + string(server))
+		user = matrix.UserID("@" + q.Name + ":" + string(s.Name))
 	}
 	const by = identity.CommandLine
 	var err error
@@ -149,6 +170,20 @@ func (q userRequest) do(ctx context.Context, people *identity.Service, server ma
 	case "enable":
 		if err = people.Enable(ctx, by, user); err == nil {
 			say("%s can sign in again.", user)
+		}
+	case "mail add":
+		if err = s.Mail.Add(ctx, string(by), user, q.Address); err == nil {
+			say("Mails from %s are taken onto the record for %s.", q.Address, user)
+		}
+	case "mail remove":
+		if err = s.Mail.Remove(ctx, string(by), user, q.Address); err == nil {
+			say("Mails from %s are no longer taken.", q.Address)
+		}
+	case "mail list":
+		var have []store.MailAddress
+		have, err = s.Mail.Addresses(ctx, user)
+		for _, a := range have {
+			say("%s", a.Address)
 		}
 	default:
 		err = httpd.InvalidParam("There is no %q.", q.Action)
