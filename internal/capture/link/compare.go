@@ -55,8 +55,15 @@ func Compare(a, b *Copy) *Comparison {
 	m.run()
 	more := m.summertime()
 	if len(more) > 0 {
+		// What is linked holds the clock where it is; what is not says where it has moved.
+		for _, l := range m.links {
+			if a.Sightings[l.A].width() <= 60_000 && b.Sightings[l.B].width() <= 60_000 {
+				list = append(list, anchor{a: l.A, b: l.B})
+			}
+		}
 		list = append(list, more...)
 		slices.SortFunc(list, func(x, y anchor) int { return cmp.Or(cmp.Compare(x.a, y.a), cmp.Compare(x.b, y.b)) })
+		list = slices.CompactFunc(list, func(x, y anchor) bool { return x.a == y.a && x.b == y.b })
 		c.Clock = tell(a, b, list)
 	}
 	if c.rename(a, b, m) || len(more) > 0 { // people who said little are known by what was linked
