@@ -2,7 +2,9 @@ package whatsappdb
 
 import (
 	"context"
+	"crypto/sha1"
 	"encoding/base64"
+	"encoding/hex"
 	"math"
 	"strconv"
 	"strings"
@@ -33,6 +35,32 @@ var iphoneKinds = map[int64]struct {
 	5: {capture.KindLocation, ""}, 6: {capture.KindSystem, ""}, 7: {capture.KindText, ""}, 8: {capture.KindMedia, "document"}, 10: {capture.KindSystem, ""},
 	11: {capture.KindMedia, "gif"}, 14: {capture.KindDeleted, ""}, 15: {capture.KindSticker, "sticker"}, 38: {capture.KindMedia, "image"}, 39: {capture.KindMedia, "video"},
 	46: {capture.KindPoll, ""},
+}
+
+// backupDomain is where WhatsApp's files stand in a backup that a computer makes of an iPhone. There a
+// file is named by the SHA-1 of this, a hyphen, and its path.
+const backupDomain = "AppDomainGroup-group.net.whatsapp.WhatsApp.shared"
+
+// backupName returns what a file is called in such a backup.
+func backupName(path string) string {
+	sum := sha1.Sum([]byte(backupDomain + "-" + path))
+	return hex.EncodeToString(sum[:])
+}
+
+// logOf returns the write-ahead log of a database, under its own name or as a backup names it.
+func logOf(m *capture.Member, members []*capture.Member) *capture.Member {
+	if l := sqlfile.Log(m, members); l != nil {
+		return l
+	}
+	if tally.Base(m) != backupName("ChatStorage.sqlite") {
+		return nil
+	}
+	for _, l := range members {
+		if tally.Base(l) == backupName("ChatStorage.sqlite-wal") {
+			return l
+		}
+	}
+	return nil
 }
 
 // member is somebody in a group.
@@ -258,7 +286,7 @@ func (i *iphoneReading) item(ctx context.Context, o *capture.Observation, c *tal
 	if where == "" && class == "" && mime == "" {
 		return nil // the envelope of a reply, or of a preview
 	}
-	f := file{path: where, class: class, mime: mime, size: m.Int("ZFILESIZE"), detail: seconds(m.Int("ZMOVIEDURATION"))}
+	f := file{path: where, hashed: backupName("Message/" + where), class: class, mime: mime, size: m.Int("ZFILESIZE"), detail: seconds(m.Int("ZMOVIEDURATION"))}
 	if title := m.Text("ZTITLE"); sort == 8 {
 		f.name = title
 	} else if o.Body == "" {

@@ -78,7 +78,7 @@ func look(ctx context.Context, members []*capture.Member) (list []found, keys []
 			return nil, nil, err
 		}
 		if sqlfile.Is(m) {
-			tables, err := sqlfile.Tables(ctx, m, sqlfile.Log(m, members))
+			tables, err := sqlfile.Tables(ctx, m, logOf(m, members))
 			if err != nil {
 				return nil, nil, err
 			}
@@ -197,7 +197,7 @@ type opened struct {
 func openAll(ctx context.Context, book *tally.Book, x *tally.Export, src *capture.Source, opt capture.Options, list []found, keyFiles []*capture.Member) (all []opened, err error) {
 	for _, f := range list {
 		if f.form != encrypted {
-			wal := sqlfile.Log(f.member, x.Members)
+			wal := logOf(f.member, x.Members)
 			db, err := sqlfile.Open(ctx, f.member, wal)
 			if err != nil {
 				return all, err
@@ -324,6 +324,7 @@ func clock(own bool) string {
 // file is what a message says of a file that belongs to it.
 type file struct {
 	name, path, class, mime, detail string
+	hashed                          string // what an iPhone's backup calls it
 	size                            int64
 	hash                            string // SHA-256 in base64, as WhatsApp writes it
 }
@@ -344,6 +345,9 @@ func (r *reader) attach(ctx context.Context, o *capture.Observation, f file) err
 		stated = hex.EncodeToString(want)
 	}
 	m := r.x.Find(f.path, r.member)
+	if m == nil && f.hashed != "" && f.path != "" {
+		m = r.x.Find(f.hashed, nil)
+	}
 	if m == nil && stated != "" {
 		m = r.byHash(stated)
 	}

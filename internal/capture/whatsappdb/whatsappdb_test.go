@@ -415,6 +415,24 @@ func TestIPhone(t *testing.T) {
 	}
 }
 
+// TestIPhoneBackup reads the database as it lies in a backup that a computer made, where files have
+// hashes for names. That of ChatStorage.sqlite is known: 7c7fba66680ef796b916b067077cc246adacf01d.
+func TestIPhoneBackup(t *testing.T) {
+	const media = "Media/a@g.us/b/pic.jpg"
+	db := database(t, iphoneSchema, row{"ZWACHATSESSION", "Z_PK", 1, "ZCONTACTJID", ashaJID},
+		row{"ZWAMESSAGE", "Z_PK", 1, "ZCHATSESSION", 1, "ZMESSAGEDATE", 1.5, "ZMESSAGETYPE", 1}, row{"ZWAMEDIAITEM", "Z_PK", 1, "ZMESSAGE", 1, "ZMEDIALOCALPATH", media})
+	picName := backupName("Message/" + media)
+	r := capturetest.Must(t, Parser{}, capture.Options{}, capturetest.File(t, "backup/7c/7c7fba66680ef796b916b067077cc246adacf01d", db), capturetest.File(t, "backup/"+picName[:2]+"/"+picName, []byte(picture)),
+		capturetest.File(t, "backup/Manifest.plist", []byte("x")))
+	if len(r.Messages) != 1 || r.Messages[0].Attachments[0].Presence != capture.Present || r.Messages[0].Attachments[0].Name != "pic.jpg" {
+		t.Errorf("got %+v", r.Messages)
+	}
+	wal := capturetest.File(t, "backup/x/"+backupName("ChatStorage.sqlite-wal"), nil).Member()
+	if got := logOf(r.Source.Files[0].Member(), []*capture.Member{wal}); got != wal {
+		t.Error("the log is not found by its hash")
+	}
+}
+
 func TestRecognise(t *testing.T) {
 	other := database(t, "CREATE TABLE message (ROWID INTEGER PRIMARY KEY, text TEXT); CREATE TABLE chat (ROWID INTEGER PRIMARY KEY); CREATE TABLE handle (ROWID INTEGER PRIMARY KEY)")
 	for name, data := range map[string][]byte{"chat.db": other, "text.txt": []byte(strings.Repeat("hello ", 100)), "zeros": make([]byte, 5000), "empty": nil} {
