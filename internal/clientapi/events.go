@@ -184,7 +184,7 @@ func (s *Server) messages(r *http.Request, x session, _ *httpd.None) (*messagesR
 	} else {
 		to = start
 	}
-	rows, more, err := s.wanted(r, x, info, sight, filter, from, to, limit, forward)
+	rows, _, err := s.wanted(r, x, info, sight, filter, from, to, limit, forward)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (s *Server) messages(r *http.Request, x session, _ *httpd.None) (*messagesR
 	if n := len(rows); n > 0 && forward {
 		resp.End = stream.HistoryToken(rows[n-1].Pos + 1)
 	} else if n > 0 {
-		if rows[0].Pos > from && more {
+		if rows[0].Pos > from {
 			resp.End = stream.HistoryToken(rows[0].Pos)
 		}
 		slices.Reverse(rows)

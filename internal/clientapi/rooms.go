@@ -119,7 +119,7 @@ type membershipRequest struct {
 	UserID     matrix.UserID             `json:"user_id"`
 	Reason     string                    `json:"reason"`
 	ThirdParty jsontext.Value            `json:"third_party_signed"`
-	Extra      map[string]jsontext.Value `json:",inline"`
+	Extra      map[string]jsontext.Value `json:",embed"`
 }
 
 func (s *Server) setMembership(r *http.Request, c room.Change, x session) (matrix.RoomID, error) {

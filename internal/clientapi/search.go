@@ -24,7 +24,7 @@ type searchRequest struct {
 			Order  string   `json:"order_by"`
 			Keys   []string `json:"keys"`
 			Filter struct {
-				roomEventFilter `json:",inline"`
+				roomEventFilter
 			} `json:"filter"`
 			Context *struct {
 				Before  *int `json:"before_limit"`

@@ -219,6 +219,9 @@ func (s *Server) confirm(r *http.Request, x session, auth *passwordStage) error 
 	if auth.Type != "m.login.password" {
 		return httpd.Unknown("Only the password is asked for here.")
 	}
+	if auth.other(x.User) {
+		return httpd.Forbidden("Confirm this with your own password.")
+	}
 	err := s.Identity.VerifyPassword(r.Context(), x.User, auth.Password, httpd.RemoteAddr(r, s.Proxies))
 	var shown *httpd.Error
 	if errors.As(err, &shown) && shown.Code == "M_FORBIDDEN" {

@@ -48,7 +48,7 @@ type eventFilter struct {
 }
 
 type roomEventFilter struct {
-	eventFilter `json:",inline"`
+	eventFilter
 	Rooms       []matrix.RoomID `json:"rooms"`
 	NotRooms    []matrix.RoomID `json:"not_rooms"`
 	ContainsURL *bool           `json:"contains_url"`

@@ -7,9 +7,11 @@ import (
 	"sync"
 	"time"
 
+	json "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"despatch/internal/httpd"
+	"despatch/internal/matrix"
 )
 
 // passwordStage is the "auth" of a request (Client-Server API, "User-Interactive Authentication API").
@@ -19,6 +21,17 @@ type passwordStage struct {
 	Password   string         `json:"password"`
 	Identifier jsontext.Value `json:"identifier"`
 	User       string         `json:"user"`
+}
+
+// other reports whether the stage names somebody other than a user.
+func (p *passwordStage) other(user matrix.UserID) bool {
+	var id struct {
+		User string `json:"user"`
+	}
+	if len(p.Identifier) == 0 || json.Unmarshal(p.Identifier, &id) != nil {
+		id.User = p.User
+	}
+	return id.User != "" && id.User != string(user) && id.User != user.Localpart()
 }
 
 // interactive remembers the sessions of user-interactive authentication. Each has one stage only, so there

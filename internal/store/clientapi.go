@@ -197,7 +197,7 @@ func UnusedFallbackKeys(ctx context.Context, q sqldb.Queryer, user matrix.UserID
 	})
 }
 
-// DeleteDeviceKeys removes all keys of a device that has been signed out.
+// DeleteDeviceKeys removes all keys of a device that has been signed out, what waits for it, and its pushers.
 func DeleteDeviceKeys(ctx context.Context, tx *sqldb.Tx, user matrix.UserID, device string) error {
 	for _, text := range []string{
 		`DELETE FROM one_time_key WHERE user_id = $1 AND device = $2`,
@@ -205,6 +205,7 @@ func DeleteDeviceKeys(ctx context.Context, tx *sqldb.Tx, user matrix.UserID, dev
 		`DELETE FROM client_blob WHERE user_id = $1 AND name = $2 AND kind = 'device_keys'`,
 		`DELETE FROM to_device WHERE user_id = $1 AND device = $2`,
 		`DELETE FROM refresh_token WHERE user_id = $1 AND device_id = $2`,
+		`DELETE FROM pusher WHERE user_id = $1 AND device = $2`,
 	} {
 		if _, err := tx.Exec(ctx, text, user, device); err != nil {
 			return err
@@ -400,12 +401,6 @@ func SetPusher(ctx context.Context, tx *sqldb.Tx, p Pusher) error {
 // DeletePusher removes a pusher: one person's, or, if user is "", everybody's but that of not.
 func DeletePusher(ctx context.Context, tx *sqldb.Tx, user, not matrix.UserID, appID, key string) error {
 	_, err := tx.Exec(ctx, `DELETE FROM pusher WHERE (user_id = $1 OR $1 = '' AND user_id <> $2) AND app_id = $3 AND pushkey = $4`, user, not, appID, key)
-	return err
-}
-
-// DeletePushers removes the pushers that a device set.
-func DeletePushers(ctx context.Context, tx *sqldb.Tx, user matrix.UserID, device string) error {
-	_, err := tx.Exec(ctx, `DELETE FROM pusher WHERE user_id = $1 AND device = $2`, user, device)
 	return err
 }
 

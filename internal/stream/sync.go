@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
+	json "github.com/go-json-experiment/json"
+
 	"despatch/internal/matrix"
+	"despatch/internal/pushrule"
 	"despatch/internal/sqldb"
 	"despatch/internal/store"
 )
@@ -509,6 +512,13 @@ func (s *Syncer) data(ctx context.Context, resp *Response, req Request, next Tok
 	if err != nil {
 		return nil, err
 	}
+	if after == 0 && !slices.ContainsFunc(all, func(a store.AccountData) bool { return a.Room == "" && a.Type == "m.push_rules" }) {
+		rules, err := predefinedRules(req.User)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rules)
+	}
 	own := make(map[matrix.RoomID][]byte)
 	for _, a := range all {
 		switch {
@@ -523,6 +533,12 @@ func (s *Syncer) data(ctx context.Context, resp *Response, req Request, next Tok
 		}
 	}
 	return own, nil
+}
+
+// predefinedRules are the push rules of somebody who has changed none, as account data.
+func predefinedRules(who matrix.UserID) (store.AccountData, error) {
+	raw, err := json.Marshal(map[string]*pushrule.Rules{"global": pushrule.Predefined(who)})
+	return store.AccountData{User: who, Type: "m.push_rules", Content: raw}, err
 }
 
 // summary appends the numbers of members, and for a room without a name those after whom to call it.

@@ -24,7 +24,7 @@ func (s *Syncer) room(ctx context.Context, resp *Response, req Request, c *roomC
 			return s.knocked(ctx, resp, c, req.User)
 		}
 	case "leave", "ban":
-		if !c.member.forgotten && (req.Since != nil && isNew || (req.Since == nil || req.FullState) && req.Filter.IncludeLeave) {
+		if req.Since != nil && isNew || (req.Since == nil || req.FullState) && req.Filter.IncludeLeave && !c.member.forgotten {
 			return s.left(ctx, resp, req, c)
 		}
 	}
