@@ -30,7 +30,23 @@ func (s *Service) Preview(ctx context.Context, files []*File, opt Options, each 
 	if opt.ReceivedAt.IsZero() {
 		opt.ReceivedAt = s.Now()
 	}
-	return MakePreview(ctx, s.Parsers, files, opt, each)
+	if s.Detect == nil {
+		return MakePreview(ctx, s.Parsers, files, opt, each)
+	}
+	marked := int64(0)
+	p, err := MakePreview(ctx, s.Parsers, files, opt, func(o *Observation) error {
+		if s.Detect(o, nil) != nil {
+			marked++
+		}
+		if each == nil {
+			return nil
+		}
+		return each(o)
+	})
+	if err == nil && marked > 0 {
+		p.Warn(Warning{Code: "marked", Count: marked, Detail: "Something in it is marked as SECRET or above, or with the marking of another organisation. If it is what it says, do not hand it in: tell the security team at once. If you hand it in, it is sealed, and the security officer is told."})
+	}
+	return p, err
 }
 
 // MakePreview is [Service.Preview] without a service.

@@ -423,7 +423,7 @@ func TestRebuild(t *testing.T) {
 	})
 }
 
-var captureTables = []string{"captured_file", "captured_item", "captured_by", "captured_conversation", "submission"}
+var captureTables = []string{"captured_file", "captured_item", "captured_by", "captured_conversation", "submission", "sealed_item"}
 
 // tables is the content of all tables of this package.
 func (w *world) tables(t testing.TB) string {
