@@ -47,6 +47,7 @@ type part struct {
 	member *capture.Member
 	form   form
 	number int
+	layout layout // of a page
 }
 
 // thread is a chat with its files, the newest first.
@@ -64,9 +65,8 @@ var (
 const maxProbes = 200
 
 // threads finds the chats of an export. With first set it stops at the first.
-func threads(x *tally.Export, first bool) ([]*thread, error) {
+func threads(x *tally.Export, first bool) (list []*thread, bad []*capture.Member, err error) {
 	byID := map[string]*thread{}
-	var list []*thread
 	probes := 0
 	for _, m := range x.Members {
 		p := part{member: m, number: 1}
@@ -80,11 +80,13 @@ func threads(x *tally.Export, first bool) ([]*thread, error) {
 		default:
 			probes++
 		}
-		var err error
-		if p.form, err = probe(m, ext); err != nil {
-			return nil, err
+		if p.form, p.layout, err = probe(m, ext, name != nil); err != nil {
+			return nil, nil, err
 		}
 		if p.form == "" {
+			if name != nil {
+				bad = append(bad, m)
+			}
 			continue
 		}
 		id := threadID(m, p.form, name != nil)
@@ -102,7 +104,7 @@ func threads(x *tally.Export, first bool) ([]*thread, error) {
 	for _, t := range list {
 		slices.SortStableFunc(t.parts, func(a, b part) int { return a.number - b.number })
 	}
-	return list, nil
+	return list, bad, nil
 }
 
 // threadID names a chat by its folder, whatever the download puts above it, so that the parts of a
@@ -131,34 +133,34 @@ func threadID(m *capture.Member, f form, numbered bool) string {
 var boxes = []string{"inbox", "archived_threads", "filtered_threads", "message_requests", "e2ee_cutover", "other", "spam"}
 
 // probe says by its content which form of a chat a file is, or "".
-func probe(m *capture.Member, ext string) (form, error) {
+func probe(m *capture.Member, ext string, named bool) (form, layout, error) {
 	r, err := m.Open()
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer r.Close()
 	if ext == ".html" || ext == ".htm" {
 		b, err := io.ReadAll(io.LimitReader(r, 256<<10))
 		if err != nil {
-			return "", err
+			return "", 0, err
 		}
-		if looksLikeHTML(string(b)) {
-			return formHTML, nil
+		if l, ok := layoutOf(string(b), named); ok {
+			return formHTML, l, nil
 		}
-		return "", nil
+		return "", 0, nil
 	}
 	keys := jsonfile.Paths(r, 256<<10, nil)
 	switch {
 	case keys["messages[].sender_name"] && keys["messages[].timestamp_ms"]:
-		return formJSON, nil
+		return formJSON, 0, nil
 	case keys["messages[].senderName"] && keys["messages[].timestamp"]:
-		return formE2EE, nil
+		return formE2EE, 0, nil
 	case keys["messages"] && keys["participants[].name"] && (keys["thread_path"] || keys["magic_words"]):
-		return formJSON, nil // no message in it
+		return formJSON, 0, nil // no message in it
 	case keys["messages"] && keys["participants"] && keys["threadName"]:
-		return formE2EE, nil
+		return formE2EE, 0, nil
 	}
-	return "", nil
+	return "", 0, nil
 }
 
 // Recognise says whether the source holds a chat of Messenger or Instagram.
@@ -167,7 +169,7 @@ func (Parser) Recognise(ctx context.Context, src *capture.Source) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	list, err := threads(x, true)
+	list, _, err := threads(x, true)
 	return len(list) > 0, err
 }
 
@@ -187,7 +189,7 @@ func (p Parser) Parse(ctx context.Context, src *capture.Source, opt capture.Opti
 	if r.Export, err = tally.Open(src); err != nil {
 		return r.Close(err)
 	}
-	list, err := threads(r.Export, false)
+	list, bad, err := threads(r.Export, false)
 	if err != nil {
 		return r.Close(err)
 	}
@@ -202,7 +204,12 @@ func (p Parser) Parse(ctx context.Context, src *capture.Source, opt capture.Opti
 			r.Export.Chat(p.member)
 		}
 	}
+	for _, m := range bad {
+		r.Export.Aside(m, "not_readable")
+		r.Warn("not_readable", "“"+m.Label()+"” has the name of a part of a chat, but is none that can be read. Download the information again.")
+	}
 	for _, t := range list {
+		r.preferJSON(t)
 		if err := r.thread(t); err != nil {
 			return r.Close(err)
 		}
@@ -321,12 +328,32 @@ func (r *reading) thread(t *thread) error {
 			return err
 		}
 	}
-	for i := 2; len(seen) > 0 && i <= slices.Max(keys(seen)); i++ {
+	var missing []string
+	for i := 2; len(seen) > 0 && i < slices.Max(keys(seen)) && len(missing) < 100; i++ {
 		if seen[i] == nil {
-			r.Warn("part_missing", "A part of the chat is missing: message_"+strconv.Itoa(i)+". It may be in another zip of the same download; hand them in together.")
+			missing = append(missing, "message_"+strconv.Itoa(i))
 		}
 	}
+	if len(missing) > 0 {
+		r.Warn("part_missing", "Parts of the chat “"+tally.Sample(h.title)+"” are missing: "+strings.Join(missing, ", ")+". They may be in another zip of the same download; hand them in together.")
+	}
 	return nil
+}
+
+// preferJSON leaves the pages of a chat aside that has the same part as JSON.
+func (r *reading) preferJSON(t *thread) {
+	has := map[int]bool{}
+	for _, p := range t.parts {
+		has[p.number] = has[p.number] || p.form == formJSON
+	}
+	t.parts = slices.DeleteFunc(t.parts, func(p part) bool {
+		drop := p.form == formHTML && has[p.number]
+		if drop {
+			r.Export.Aside(p.member, "same_chat_as_json")
+			r.Warn("same_chat_as_json", "Chats are there as JSON and as HTML. The JSON, which says more, is read; the HTML is kept with the file.")
+		}
+		return drop
+	})
 }
 
 // twice says whether a chat has two files of a number.

@@ -156,6 +156,45 @@ Water group|media||1614852000000+2588460000|Tom Field|""|image 1.jpg present 1
 	}
 }
 
+// TestShapes reads pages without Facebook's class names.
+func TestShapes(t *testing.T) {
+	bare := `<html><head><title>Asha Rao</title></head><body><div>Participants: Tom Field, Asha Rao</div>
+<div class="msg"><div><div>Tom Field</div></div><div>we meet<br>on</div><div class="media"><img src="photos/1.jpg"></div><div>Oct 19, 2019 at 2:37 PM</div></div>
+<div><div>Asha Rao</div><div><div></div><div><p>a list: </p><ul><li>Oct 20, 2019 at 2:37 PM</li></ul></div></div><div>19 Oct 2019, 14:38</div></div>
+</body></html>`
+	r := capturetest.Must(t, Parser{}, capture.Options{Zone: time.UTC},
+		capturetest.Zip(t, "html.zip", capturetest.Entry{Name: inbox + "message_1.html", Data: bare}, capturetest.Entry{Name: inbox + "photos/1.jpg", Data: "x"}))
+	capturetest.Same(t, r, `
+Asha Rao|media||1571495820000+60000|Tom Field|"we meet\non"|image 1.jpg present 1
+Asha Rao|text||1571495880000+60000|Asha Rao|"a list:\n- Oct 20, 2019 at 2:37 PM"
+`)
+	if c := r.Conversations[0]; c.Viewpoint != "Tom Field" || c.Kind != "dm" {
+		t.Errorf("conversation %+v", c)
+	}
+}
+
+// TestMixed reads a download in which files are broken, or there in two forms.
+func TestMixed(t *testing.T) {
+	r := capturetest.Must(t, Parser{}, capture.Options{}, capturetest.Zip(t, "x.zip",
+		capturetest.Entry{Name: "messages/inbox/broken_1/message_1.json", Data: "{this is not: valid json\n"},
+		capturetest.Entry{Name: "messages/inbox/short_2/message_1.json", Data: newest[:strings.Index(newest, "two pictures")]},
+		capturetest.Entry{Name: "messages/inbox/good_3/message_1.json", Data: older},
+		capturetest.Entry{Name: "messages/inbox/good_3/message_1.html", Data: page}))
+	if len(r.Messages) != 3 {
+		t.Errorf("%s", capturetest.Lines(r))
+	}
+	codes := ""
+	for _, w := range r.Warnings {
+		codes += w.Code + " "
+	}
+	if codes != "not_readable damaged_file same_chat_as_json " && codes != "not_readable same_chat_as_json damaged_file " {
+		t.Errorf("warnings %s", codes)
+	}
+	if m := r.Coverage.Members; m.Total != 4 || m.Chats != 2 || len(m.Skipped) != 2 {
+		t.Errorf("members %+v", m)
+	}
+}
+
 func TestTruncated(t *testing.T) {
 	r, err := capturetest.Parse(t, Parser{}, capture.Options{}, capturetest.File(t, "message_1.json", []byte(newest[:strings.Index(newest, "two pictures")])))
 	if err == nil || !strings.Contains(err.Error(), "cut short") || r.Status != capture.StatusUnreadable || len(r.Messages) != 2 || r.Reconciliation.Skipped[0].Reason != "damaged" {

@@ -155,7 +155,10 @@ func (p Parser) Parse(ctx context.Context, src *capture.Source, opt capture.Opti
 	}
 	for _, m := range s.lists {
 		r.Export.Named(m)
-		if err := r.list(m); err != nil {
+		err := r.list(m)
+		if f, fault := err.(*capture.FileError); fault {
+			r.Warn("list_damaged", "A list of names in the export is damaged. The messages are read without it. "+f.Error())
+		} else if err != nil {
 			return r.Close(err)
 		}
 	}

@@ -66,7 +66,8 @@ func (b *Book) Close(err error) (*capture.ParseRun, error) {
 }
 
 // Read opens a member for its messages, counts it as a chat, and hands it to read. Read returns how
-// many of the member's bytes it has accounted for.
+// many of the member's bytes it has accounted for. If the member is damaged and there are others, what
+// could be read of it stands, the rest is left aside with its reason, and the run goes on.
 func (b *Book) Read(m *capture.Member, read func(r *Input) (int64, error)) error {
 	if err := b.ctx.Err(); err != nil {
 		return err
@@ -79,6 +80,13 @@ func (b *Book) Read(m *capture.Member, read func(r *Input) (int64, error)) error
 	defer r.Close()
 	b.Run.Coverage.Bytes += m.Size
 	n, err := read(&Input{r: r, ctx: b.ctx})
+	if f := (*capture.FileError)(nil); errors.As(err, &f) && len(b.Export.chats) > 1 {
+		// The other files are read all the same.
+		b.Run.Coverage.BytesCovered += m.Size
+		b.Skip("damaged", f.Reason)
+		b.Warn("damaged_file", f.Error())
+		return nil
+	}
 	b.Run.Coverage.BytesCovered += min(n, m.Size)
 	return err
 }
