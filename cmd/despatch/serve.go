@@ -78,7 +78,8 @@ func newServer(ctx context.Context, c *Config, log *slog.Logger, observe func(st
 	return server.New(ctx, server.Config{
 		Data: c.Data, Database: c.Database, Name: name, Version: matrix.RoomVersion(c.RoomVersion), BaseURL: c.BaseURL,
 		HTTPS: c.https(), Proxies: c.Proxies, Log: log, Observe: observe, OpenRegistration: c.OpenRegistration,
-		RegistrationSecret: c.RegistrationSecret, NoLimits: !c.RateLimits, AnyPassword: c.AnyPassword, DropFolder: c.DropFolder, Mail: c.mail(name), AppServices: c.AppServices, Upstream: c.upstream(),
+		RegistrationSecret: c.RegistrationSecret, NoLimits: !c.RateLimits, AnyPassword: c.AnyPassword,
+		Previews: c.LinkPreviews, PreviewNetworks: c.LinkPreviewNetworks, DropFolder: c.DropFolder, Mail: c.mail(name), AppServices: c.AppServices, Upstream: c.upstream(),
 	})
 }
 

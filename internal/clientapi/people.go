@@ -39,7 +39,7 @@ func (s *Server) searchPeople(r *http.Request, x session, req *searchPeopleReque
 	resp := &searchPeopleResponse{Results: []foundPerson{}, Limited: more}
 	for _, p := range found {
 		if s.OpenRegistration {
-			if ok, err := s.knows(r, x, p.ID); err != nil || !ok {
+			if ok, err := s.knows(r, x, p.ID); err != nil || !ok || p.ID == x.User {
 				if err != nil {
 					return nil, err
 				}
