@@ -550,5 +550,36 @@ func TestPossible(t *testing.T) {
 	if _, n := ask(); n != 0 {
 		t.Errorf("%d pairs of chats are still for a person", n)
 	}
+	one := o.thread(t, a).Copies[0].Sightings[0].Pos
+	count := func() int {
+		_, list, err := o.LogicalMessage(t.Context(), one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	if n := count(); n != 2 {
+		t.Errorf("a message of both copies is seen %d times, want 2", n)
+	}
+	said, err := store.LinksSaid(t.Context(), o.DB.Reader(), o.size(), 1)
+	if err != nil || len(said) != 1 {
+		t.Fatal(said, err)
+	}
+	if err := o.Undo(t.Context(), "@ruth:example.org", said[0].Entry); err != nil {
+		t.Fatal(err)
+	}
+	if x := o.thread(t, a); len(x.Copies) != 1 || count() != 1 {
+		t.Errorf("taken back, there are %d copies, and the message is seen %d times", len(x.Copies), count())
+	}
+	if _, n := ask(); n != 1 {
+		t.Errorf("taken back, %d pairs of chats are for a person, want 1", n)
+	}
+	if err := o.SayChats(t.Context(), "@ruth:example.org", a, b, true); err != nil {
+		t.Fatal(err)
+	}
+	o.compareDue(t)
+	if x := o.thread(t, a); len(x.Copies) != 2 || count() != 2 {
+		t.Errorf("said again, there are %d copies, and the message is seen %d times", len(x.Copies), count())
+	}
 	checkRebuilt(t, o)
 }

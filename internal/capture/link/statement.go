@@ -589,7 +589,8 @@ func (p *projection) settle(about string, a, b int64) error {
 			return err
 		}
 	}
-	return p.cut(a, b, said == stateApart)
+	// Only a person's word may have linked their messages: without it they are two chats again.
+	return p.cut(a, b, said == stateApart || said == "" && (row.Found == "" || row.Found == string(PerhapsSame)))
 }
 
 // cut keeps all pairs of two conversations apart, or no longer.
