@@ -196,7 +196,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := &chatPage{frame: frame{Title: "A chat from " + copies(len(t.Copies)), Back: link{root + "chats", "Chats that several people handed in"}, Wide: true},
+	p := &chatPage{frame: frame{Title: titled(t) + " from " + copies(len(t.Copies)), Back: link{root + "chats", "Chats that several people handed in"}, Wide: true},
 		reading: x, Path: chatPath(t.Chat.ID), Show: r.FormValue("show"), Total: int64(len(t.Messages))}
 	n := &names{s: s, ctx: r.Context(), known: make(map[string]string)}
 	view := &threadView{ChatThread: t, names: n}
@@ -229,6 +229,16 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request, v *visit) error {
 		p.Messages = append(p.Messages, view.message(k, x))
 	}
 	return s.show(w, r, v, "chat", p)
+}
+
+// titled is the chat by the name that one of its copies has for it.
+func titled(t *chatlink.ChatThread) string {
+	for _, c := range t.Copies {
+		if c.Title != "" {
+			return "“" + c.Title + "”"
+		}
+	}
+	return "A chat"
 }
 
 func copies(n int) string {
