@@ -65,9 +65,9 @@ func officeGallery() map[string]framed {
 	out["losses"] = &lossesPage{frame: frame{Title: "Declared losses", Wide: true}, Tabs: tabs("losses"), Whose: whoseField("The user name of who declared them."), Losses: []lossRow{
 		{store.DeclaredLoss{ID: "L3", Pos: 48300, Time: now, Device: "My own phone, an iPhone 12", Held: long, LostOn: "about 3 June 2026", Note: "In the train.", Request: "R12"}, "ليلى حسن", "The device was stolen"}}}
 	register := &registerPage{frame: frame{Title: "Why it was said elsewhere", Wide: true}, Tabs: tabs("register"), Query: "months=3",
-		Month: choose("months", "Period", answer{Text: "All", Chosen: true}), Channel: choose("channel", "System", answer{Text: "Any", Chosen: true}), Reason: choose("reason", "Reason", answer{Text: "Any", Chosen: true}, answer{Value: "x", Text: "Despatch lacks something I needed"}),
+		Month: choose("months", "Period", answer{Text: "All", Chosen: true}), Channel: choose("channel", "System", answer{Text: "Any", Chosen: true}), Reason: choose("reason", "Reason", answer{Text: "Any", Chosen: true}, answer{Value: "x", Text: "Despatch lacks something"}),
 		Months: []string{"2026-06", "2026-07", "2026-08", "2026-09", "2026-10", "2026-11"},
-		Rows:   []registerRow{{store.OffChannel{Submission: "s1", Subject: "Quota", Weight: "significant", Note: long, Time: now}, "Priya Nair", "WhatsApp", "Despatch lacks something I needed"}, {store.OffChannel{Submission: "s2", Time: now}, "Tom", "Signal", "No reason given"}}}
+		Rows:   []registerRow{{store.OffChannel{Submission: "s1", Subject: "Quota", Weight: "significant", Note: long, Time: now}, "Priya Nair", "WhatsApp", "Despatch lacks something"}, {store.OffChannel{Submission: "s2", Time: now}, "Tom", "Signal", "No reason given"}}}
 	counts := func(n ...int64) (list []office.Count) {
 		for i, x := range n {
 			list = append(list, office.Count{Name: register.Months[i], N: x})

@@ -260,15 +260,32 @@ func TestManifest(t *testing.T) {
 	}))
 }
 
-// TestRequest is asked by the records office, is reminded, and answers: by a file, and by a signed
-// declaration.
+// TestRequest goes from the officer to the person and back: the officer asks at the console, the person
+// is reminded in the messenger and answers, by a file and by a signed declaration, and the officer sees it.
 func TestRequest(t *testing.T) {
 	d := open(t)
-	ruth := d.User(t, "ruth", identity.Staff, identity.Records)
+	d.User(t, "ruth", identity.Staff, identity.Records)
+	ruth := visit(t, d.browser, d.URL, laptop)
+	console := func() {
+		ruth.do(chromedp.Navigate(d.URL + "/console/sign-in"))
+		ruth.types("User name", "ruth")
+		ruth.types("Password", despatchtest.Password)
+		ruth.presses(kb.Enter)
+		ruth.sees("What would you like to do?")
+	}
+	console()
+	due := d.Office.Now().Add(48 * time.Hour)
 	for _, what := range []string{"Your copies of the WhatsApp group Ward 7", "Your text messages with Dr Ash"} {
-		if _, err := d.Office.Ask(t.Context(), ruth.ID, office.Ask{Person: d.alice.ID, Why: "phone", What: what, Due: d.Office.Now().Add(48 * time.Hour)}); err != nil {
-			t.Fatal(err)
-		}
+		ruth.do(chromedp.Navigate(d.URL + "/console/requests/ask"))
+		ruth.types("Whom do you ask?", "alice")
+		ruth.types("What for?", what)
+		ruth.taps("Before your phone is replaced")
+		ruth.types("Day", due.Format("2"))
+		ruth.types("Month", due.Format("1"))
+		ruth.types("Year", due.Format("2006"))
+		ruth.keepPicture("ask")
+		ruth.taps("Ask")
+		ruth.sees("and is reminded of it.")
 	}
 	d.Advance(4 * 24 * time.Hour)
 	if n, err := d.Office.Remind(t.Context()); err != nil || n > 2 {
@@ -300,6 +317,13 @@ func TestRequest(t *testing.T) {
 	alice.taps("Sign and declare")
 	alice.sees("The records office asks nothing of you.")
 	alice.until("the number is gone", `!document.querySelector(".list-foot .badge")`)
+	console() // the earlier session has ended meanwhile
+	ruth.do(chromedp.Navigate(d.URL + "/console/requests?show=all"))
+	ruth.sees("Handed in (1)")
+	ruth.sees("Declared nothing (1)")
+	ruth.taps("R1")
+	ruth.sees("WhatsApp Chat with Ward 7.txt")
+	ruth.keepPicture("answered")
 	r, subs, err := d.Office.Request(t.Context(), "R1")
 	if err != nil || r.State != office.HandedIn || len(subs) != 1 {
 		t.Errorf("R1 is %+v with %d submissions (%v)", r, len(subs), err)

@@ -21,13 +21,13 @@ import (
 // Reasons are why something was said elsewhere. They are what a roadblock list is made of: each names
 // something that could be put right.
 var Reasons = []Choice{
-	{"other_side", "The others asked to use it"},
+	{"other_side", "The others asked for it"},
 	{"not_here", "They are not on Despatch"},
-	{"group", "The group was already there"},
-	{"no_device", "I had no work device with me"},
-	{"not_working", "Despatch or the network did not work"},
-	{"missing", "Despatch lacks something I needed"},
-	{"urgent", "It was urgent and this was quicker"},
+	{"group", "The group was there already"},
+	{"no_device", "No work device with me"},
+	{"not_working", "Despatch did not work"},
+	{"missing", "Despatch lacks something"},
+	{"urgent", "It was urgent"},
 	{"private", "It began as private"},
 	{"other", "Another reason"},
 }

@@ -31,6 +31,7 @@ export function MyRecord(): VNode {
   const asked = mine?.requests.filter((r) => r.state === "asked") ?? [];
   const answered = mine?.requests.filter((r) => r.state !== "asked") ?? [];
   const open = mine?.submissions.filter((s) => s.status === "needs_answer") ?? [];
+  const done = mine?.submissions.filter((s) => s.status !== "needs_answer") ?? [];
   return (
     <Sheet title="My record" class="capture mine">
       {problem && <p class="problem" role="alert"><Warning /> <span>{problem}</span></p>}
@@ -57,8 +58,8 @@ export function MyRecord(): VNode {
           )}
           <section aria-labelledby="mine-done">
             <h3 id="mine-done">What you have put on the record</h3>
-            {mine.submissions.length === 0 && <p class="hint">Nothing yet. What you write in Despatch is on the record by itself.</p>}
-            <ul class="rows">{mine.submissions.filter((s) => s.status !== "needs_answer").map((s) => <Row key={s.submission} s={s} mine={mine} />)}</ul>
+            {done.length === 0 && <p class="hint">{open.length > 0 ? "Nothing else yet." : "Nothing yet."} What you write in Despatch is on the record by itself.</p>}
+            <ul class="rows">{done.map((s) => <Row key={s.submission} s={s} mine={mine} />)}</ul>
           </section>
           {(answered.length > 0 || mine.losses.length > 0) && (
             <details>
