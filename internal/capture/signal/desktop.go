@@ -330,6 +330,9 @@ func (d *desk) message(ctx context.Context, row *sqlfile.Row) error {
 	if err := m.fill(ctx, row); err != nil {
 		return err
 	}
+	if r.with.kind == "unknown" {
+		o.Doubt("conversation_deleted", conversationDeleted)
+	}
 	if v == nil {
 		o.Doubt("record_unread", "A part of the record is no JSON and was not read.")
 	}

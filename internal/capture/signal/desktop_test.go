@@ -74,7 +74,7 @@ var desktopWant = []string{
 	"Asha Rao||system||8000||text The safety number with Asha Rao changed|security_code_changed by Asha Rao:  0",
 	"Water|" + bob + ":1726000009123|sticker|Bob|9000||text 🦆|received 9400",
 	"Water||system||10000||text A notice of Signal’s whose meaning is not known, “brand-new”|other by :  0|? unknown_notice",
-	"A deleted conversation|" + asha + ":1726000011123|text|Asha Rao|11000|Left over|received 11400",
+	"A deleted conversation|" + asha + ":1726000011123|text|Asha Rao|11000|Left over|received 11400|? conversation_deleted",
 }
 
 func TestDesktop(t *testing.T) {

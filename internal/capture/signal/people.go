@@ -15,6 +15,8 @@ import (
 // owner stands for the person whose copy it is, as long as nothing tells the name.
 const owner = "(owner of the account)"
 
+const conversationDeleted = "The conversation that this message belongs to was deleted; the message remained."
+
 // party is somebody, a group, or something else that a conversation can be with.
 type party struct {
 	kind    string // self, contact, group, list, call, notes

@@ -321,6 +321,9 @@ func (p *phone) message(ctx context.Context, row *sqlfile.Row) error {
 		return err
 	}
 	p.kind(row, o, r, sort, own)
+	if r.with.kind == "unknown" {
+		o.Doubt("conversation_deleted", conversationDeleted)
+	}
 	if own && r.with.kind == "contact" && o.Kind != capture.KindSystem {
 		to := capture.Recipient{Name: r.with.person(r.Chat), Status: "sent"}
 		when := maybe(row.Int("receipt_timestamp"), "receiver")

@@ -176,7 +176,7 @@ var singleWant = []string{
 	"Asha Rao||call|Asha Rao|7000||call video missed ",
 	"Water||system||8000||text Asha Rao changed the group|received 8100|other by Asha Rao:  0|? notice_details_unread",
 	"Asha Rao|" + mine + ":1726000009123|text|Margaret Hale|9000|Hello?|to Asha Rao sent|failed",
-	"A deleted conversation|" + bob + ":1726000010123|text|Bob|10000|Left over|received 10100",
+	"A deleted conversation|" + bob + ":1726000010123|text|Bob|10000|Left over|received 10100|? conversation_deleted",
 }
 
 func TestSingle(t *testing.T) {
