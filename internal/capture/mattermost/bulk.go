@@ -99,6 +99,9 @@ func members(v *jsonfile.Value) []string {
 	for _, m := range v.List("channel_members") {
 		names = append(names, m.Str())
 	}
+	for _, m := range v.List("members") { // in exports of old versions
+		names = append(names, m.Str())
+	}
 	for _, m := range v.List("participants") {
 		names = append(names, m.Str("username"))
 	}

@@ -34,18 +34,8 @@ func (c *conversation) each(m *capture.Member, in io.Reader, fn func(*jsonfile.R
 	if err != nil {
 		return nil, err
 	}
-	read := func() error {
-		rec, err := j.Record()
-		if err != nil {
-			return err
-		}
-		return fn(rec)
-	}
-	if j.Kind() == '[' {
-		return j, j.Array(read)
-	}
-	for j.More() { // as lines
-		if err := read(); err != nil {
+	for j.More() {
+		if err := j.Each(c.folder.path, nil, fn); err != nil {
 			return j, err
 		}
 	}
@@ -146,20 +136,32 @@ func (c *conversation) day(m *capture.Member, in *tally.Input) (int64, error) {
 		return 0, err
 	}
 	j.Warn(c.Run)
-	if err == nil && j.More() {
-		c.Warn("after_the_end", "Something stands behind the end of a file.")
-		_, err = io.Copy(io.Discard, in)
-		return m.Size, err
-	}
 	return j.Offset(), err
 }
 
+// record reads a record, and the replies that stand inside it in the dumps of some tools.
 func (c *conversation) record(rec *jsonfile.Record) error {
-	if rec.Kind != '{' {
+	if err := c.message(rec, rec.Value, 0); err != nil {
+		return err
+	}
+	sub := 0
+	for _, reply := range rec.List("slackdump_thread_replies") {
+		if reply.Str("ts") == rec.Str("ts") {
+			continue
+		}
+		sub++
+		if err := c.message(rec, reply, sub); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *conversation) message(rec *jsonfile.Record, v *jsonfile.Value, sub int) error {
+	if v.Kind != '{' {
 		c.Skip("no_message", string(rec.Raw))
 		return nil
 	}
-	v := rec.Value
 	if ts := target(v); ts != "" {
 		if c.known[ts] && (c.earlier[ts] != nil || c.deleted[ts] != nil) {
 			// It is part of the message that it tells of.
@@ -172,7 +174,7 @@ func (c *conversation) record(rec *jsonfile.Record) error {
 			c.known[ts] = true
 		}
 	}
-	o := tally.Observation(c.member, rec.Raw, rec.Start, rec.End, rec.Line, rec.Lines, 0)
+	o := tally.Observation(c.member, rec.Raw, rec.Start, rec.End, rec.Line, rec.Lines, sub)
 	rec.Doubt(o)
 	o.Chat, o.NativeID = c.key, v.Str("ts")
 	if t := v.Str("team"); c.team == "" {

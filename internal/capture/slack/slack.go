@@ -42,6 +42,7 @@ type source struct {
 type folder struct {
 	name string
 	days []*capture.Member
+	path string // where in a file its messages stand, as [jsonfile.Reader.Each] takes it
 }
 
 // sorted sorts the files of an export by their names and, where these could be anybody's, by a look
@@ -49,7 +50,7 @@ type folder struct {
 func sorted(x *tally.Export) (*source, error) {
 	s := &source{}
 	byDir := map[string]*folder{}
-	looked, slack := 0, false
+	looked, others, slack := 0, 0, false
 	for _, m := range x.Members {
 		base := tally.Base(m)
 		if _, is := lists[base]; is {
@@ -63,23 +64,31 @@ func sorted(x *tally.Export) (*source, error) {
 			}
 			continue
 		}
-		alone := len(x.Members) == 1 && path.Ext(base) == ".json"
-		if !dayName.MatchString(base) && !alone {
+		day := dayName.MatchString(base)
+		if path.Ext(base) != ".json" || !day && others >= maxProbes {
 			continue
 		}
-		if looked < 20 && !slack || alone {
-			looked++
+		dir, at := tally.Dir(m), "[]"
+		if looked < 20 && !slack || !day {
 			keys, err := paths(m)
 			if err != nil {
 				return nil, err
 			}
-			slack = keys["[].ts"] && keys["[].type"] && (keys["[].user"] || keys["[].bot_id"] || keys["[].text"])
+			looked++
+			is := false
+			if at, is = messagesAt(keys); !is && !day {
+				others++
+				continue
+			}
+			slack = slack || is
+			if !day { // a file for itself, as some tools make them
+				dir = tally.Where(m)
+			}
 		}
-		dir := tally.Dir(m)
 		f := byDir[dir]
 		if f == nil {
-			f = &folder{name: path.Base(dir)}
-			if dir == "." {
+			f = &folder{name: path.Base(dir), path: at}
+			if dir == "." || !day {
 				f.name = strings.TrimSuffix(base, ".json")
 			}
 			byDir[dir] = f
@@ -94,6 +103,21 @@ func sorted(x *tally.Export) (*source, error) {
 		slices.SortStableFunc(f.days, func(a, b *capture.Member) int { return strings.Compare(tally.Base(a), tally.Base(b)) })
 	}
 	return s, nil
+}
+
+// maxProbes bounds the files without a telling name that are looked into.
+const maxProbes = 200
+
+// messagesAt says where in a file messages stand: in an array, in the dump of a conversation that some
+// tools make, or as the lines of the file.
+func messagesAt(keys map[string]bool) (at string, ok bool) {
+	for _, at := range []string{"[]", "messages[]", ""} {
+		prefix := strings.TrimPrefix(at+".", ".")
+		if keys[prefix+"ts"] && keys[prefix+"type"] && (keys[prefix+"user"] || keys[prefix+"bot_id"]) && (at != "messages[]" || keys["channel_id"]) {
+			return at, true
+		}
+	}
+	return "[]", false
 }
 
 func paths(m *capture.Member) (map[string]bool, error) {

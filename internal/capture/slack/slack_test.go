@@ -78,6 +78,17 @@ func TestDay(t *testing.T) {
 	}
 }
 
+// TestDump reads what a tool writes of one conversation, with replies inside the message they answer.
+func TestDump(t *testing.T) {
+	r := capturetest.Must(t, Parser{}, capture.Options{}, capturetest.File(t, "C1.json", []byte(`{"channel_id":"C1","name":"water","messages":[
+ {"type":"message","user":"U1","text":"first","ts":"1736478630.000000","thread_ts":"1736478630.000000","slackdump_thread_replies":[
+  {"type":"message","user":"U1","text":"first","ts":"1736478630.000000"},{"type":"message","user":"U2","text":"reply","ts":"1736478631.000000","thread_ts":"1736478630.000000"}]}]}`)))
+	capturetest.Same(t, r, `
+C1|text|1736478630.000000|1736478630000+1|U1|"first"
+C1|text|1736478631.000000|1736478631000+1|U2|"reply"|reply 1736478630.000000|thread 1736478630.000000
+`)
+}
+
 func TestDamage(t *testing.T) {
 	capturetest.Mutate(t, Parser{}, 300, capturetest.Entry{Name: "2025-01-10.json", Data: day1}, capturetest.Entry{Name: "2025-01-11.json", Data: day2})
 }
