@@ -378,3 +378,6 @@ func (d *Server) CheckRecord(t testing.TB) {
 		t.Errorf("verified %d entries, the recorder has %d", report.Size, d.Rec.Head().Edge.Size)
 	}
 }
+
+// Nobody is somebody who is not signed in.
+func (d *Server) Nobody() *User { return &User{d: d} }

@@ -1,6 +1,7 @@
 package clientapi
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"despatch/internal/capture"
 	"despatch/internal/capture/office"
 	"despatch/internal/httpd"
+	"despatch/internal/matrix"
+	"despatch/internal/room"
 	"despatch/internal/store"
 )
 
@@ -235,6 +238,20 @@ type handInRequest struct {
 // handIn says that what somebody has put on the record is what a request asks for.
 func (s *Server) handIn(r *http.Request, x session, req *handInRequest) (*httpd.None, error) {
 	return &httpd.None{}, s.Office.HandIn(r.Context(), x.User, r.PathValue("request"), req.Submission)
+}
+
+// Notify tells somebody something in their conversation with the server. The same key again sends nothing.
+func (s *Server) Notify(ctx context.Context, who matrix.UserID, text, key string) error {
+	id, err := s.noticesRoom(ctx, who)
+	if err != nil {
+		return err
+	}
+	content, err := marshal(map[string]string{"msgtype": "m.text", "body": text})
+	if err != nil {
+		return err
+	}
+	_, err = s.Rooms.Send(ctx, room.Draft{Sender: s.noticesUser(), Room: id, Type: "m.room.message", Content: content, Device: "records office", Txn: key})
+	return err
 }
 
 // sign checks the caller's password, which stands for their signature.

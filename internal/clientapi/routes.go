@@ -56,6 +56,16 @@ func at(spec string, h http.Handler) route {
 	return rt
 }
 
+// Patterns lists what the API answers, as "METHOD /path/{name}", without the older names of paths: for the test that
+// every route has a conversation.
+func (s *Server) Patterns() []string {
+	var out []string
+	for _, rt := range s.routes() {
+		out = append(out, rt.method+" "+rt.paths[0])
+	}
+	return out
+}
+
 // routes is the API in the order of the specification's chapters.
 func (s *Server) routes() []route {
 	const client, rooms = "/_matrix/client/v3/", "/_matrix/client/v3/rooms/{roomID}/"
