@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -430,4 +431,13 @@ func Repeat(t testing.TB, name, head string, n int, sep string, item func(i int)
 	}
 	b.WriteString(tail)
 	return File(t, name, b.Bytes())
+}
+
+// Text returns a file of testdata. It panics if there is none.
+func Text(name string) string {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
 }

@@ -18,34 +18,11 @@ import (
 const inbox = "your_activity_across_facebook/messages/inbox/water_ABC123/"
 
 // newest and older are the two files of one chat, as Facebook writes them.
-const newest = `{
-  "participants": [{"name": "Tom\u00c3\u00a9 Field"}, {"name": "Asha Rao"}, {"name": "Jan"}],
-  "messages": [
-    {"sender_name": "Asha Rao", "timestamp_ms": 1600000900001, "content": "caf\u00c3\u00a9 \u00e2\u009d\u00a4", "is_geoblocked_for_viewer": false,
-     "reactions": [{"reaction": "\u00f0\u009f\u0091\u008d", "actor": "Tom\u00c3\u00a9 Field", "timestamp": 1600000905}]},
-    {"sender_name": "Tom\u00c3\u00a9 Field", "timestamp_ms": 1600000800000, "is_unsent": true},
-    {"sender_name": "Asha Rao", "timestamp_ms": 1600000700000, "content": "two pictures",
-     "photos": [{"uri": "messages/inbox/water_ABC123/photos/1.jpg", "creation_timestamp": 1600000700}, {"uri": "messages/inbox/water_ABC123/photos/2.jpg"}]},
-    {"sender_name": "Asha Rao", "timestamp_ms": 1600000600000, "sticker": {"uri": "messages/stickers_used/9.png"}},
-    {"sender_name": "Asha Rao", "timestamp_ms": 1600000500000, "content": "Asha called you.", "type": "Call", "call_duration": 61},
-    {"sender_name": "Asha Rao", "timestamp_ms": 1600000490000, "content": "You missed a video call", "type": "Call", "call_duration": 0, "missed": true},
-    {"sender_name": "Asha Rao", "timestamp_ms": 1600000480000, "content": "Asha added Jan.", "type": "Subscribe", "users": [{"name": "Jan"}]},
-    {"sender_name": "Jan", "timestamp_ms": 1600000470000, "content": "Jan left.", "type": "Unsubscribe", "users": [{"name": "Jan"}]},
-    {"sender_name": "Asha Rao", "timestamp_ms": 1600000460000, "content": "mixed \u00c3\u00a9 and \u2014", "share": {"link": "https://example.org/a"}},
-    {"sender_name": "Asha Rao", "timestamp_ms": 1600000450000, "content": "half \ud83d"}
-  ],
-  "title": "Water \u00e2\u0080\u0093 group", "is_still_participant": true, "thread_path": "inbox/water_ABC123", "magic_words": []
-}`
+var newest = capturetest.Text("testdata/message_1.json")
 
-const older = `{"participants": [{"name": "Tom\u00c3\u00a9 Field"}, {"name": "Asha Rao"}],
- "messages": [{"sender_name": "Tom\u00c3\u00a9 Field", "timestamp_ms": 1500000000000, "content": "the first", "files": [{"uri": "messages/inbox/water_ABC123/files/lost.pdf"}]}, 7],
- "title": "Water", "thread_path": "inbox/water_ABC123"}`
+var older = capturetest.Text("testdata/message_10.json")
 
-const e2ee = `{"participants": ["Asha Rao", "Tomé Field"], "threadName": "Tomé Field_3",
- "messages": [
-  {"senderName": "Asha Rao", "text": "café", "timestamp": 1700000000000, "type": "text", "isUnsent": false, "media": [{"uri": "./media/p.png"}], "reactions": [{"actor": "Tomé Field", "reaction": "❤"}]},
-  {"senderName": "Tomé Field", "text": "", "timestamp": 1700000001000, "type": "text", "isUnsent": true, "media": [], "reactions": []}
- ]}`
+var e2ee = capturetest.Text("testdata/e2ee.json")
 
 func download(t testing.TB) []*capture.File {
 	middle := make([]capturetest.Entry, 0)
@@ -137,20 +114,13 @@ func TestMend(t *testing.T) {
 	}
 }
 
-const page = `<html><head><title>Water group</title></head><body><div class="_4t5n" role="main">
-<div class="_a6-g"><div class="_a6-p">Participants: Asha Rao, Jan and Tom Field</div></div>
-<div class="pam _3-95 _2ph- _a6-g uiBoxWhite noborder"><div class="_2ph_ _a6-h _a6-i">Asha Rao</div><div class="_2ph_ _a6-p"><div><div></div><div>line one<br />a &lt;b&gt; &amp; <script>alert(1)</script>c</div><div></div><div></div><ul class="_a6-q"><li><span>❤Tom Field</span></li></ul></div></div><div class="_3-94 _a6-o"><div class="_a72d">Sep 13, 2020 12:26:40 pm</div></div></div>
-<div class="pam _a6-g"><div class="_a6-h">Tom Field</div><div class="_a6-p"><div><a href="messages/inbox/water_ABC123/photos/1.jpg"><img src="messages/inbox/water_ABC123/photos/1.jpg" class="_a6_o" /></a></div></div><div class="_a6-o">3/4/2021, 10:00</div></div>
-</div></body></html>`
+var page = capturetest.Text("testdata/message_1.html")
 
 func TestHTML(t *testing.T) {
 	london, _ := time.LoadLocation("Europe/London")
 	r := capturetest.Must(t, Parser{}, capture.Options{Zone: london},
 		capturetest.Zip(t, "html.zip", capturetest.Entry{Name: inbox + "message_1.html", Data: page}, capturetest.Entry{Name: inbox + "photos/1.jpg", Data: "x"}))
-	capturetest.Same(t, r, `
-Water group|text||1599996400000+1000|Asha Rao|"line one\na <b> & c"|❤ by Tom Field
-Water group|media||1614852000000+2588460000|Tom Field|""|image 1.jpg present 1
-`)
+	capturetest.Same(t, r, capturetest.Text("testdata/html.want"))
 	if len(r.Conversations[0].Participants) != 3 {
 		t.Errorf("participants %+v", r.Conversations[0].Participants)
 	}
@@ -164,10 +134,7 @@ func TestShapes(t *testing.T) {
 </body></html>`
 	r := capturetest.Must(t, Parser{}, capture.Options{Zone: time.UTC},
 		capturetest.Zip(t, "html.zip", capturetest.Entry{Name: inbox + "message_1.html", Data: bare}, capturetest.Entry{Name: inbox + "photos/1.jpg", Data: "x"}))
-	capturetest.Same(t, r, `
-Asha Rao|media||1571495820000+60000|Tom Field|"we meet\non"|image 1.jpg present 1
-Asha Rao|text||1571495880000+60000|Asha Rao|"a list:\n- Oct 20, 2019 at 2:37 PM"
-`)
+	capturetest.Same(t, r, capturetest.Text("testdata/shapes.want"))
 	if c := r.Conversations[0]; c.Viewpoint != "Tom Field" || c.Kind != "dm" {
 		t.Errorf("conversation %+v", c)
 	}

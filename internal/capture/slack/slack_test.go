@@ -9,25 +9,11 @@ import (
 	"despatch/internal/capture/capturetest"
 )
 
-const users = `[
- {"id":"U1","team_id":"T1","name":"asha","deleted":false,"real_name":"Asha Rao","profile":{"real_name":"Asha Rao","display_name":"","email":"asha@example.org"}},
- {"id":"U2","team_id":"T1","name":"tom","real_name":"Tom Field","profile":{"real_name":"Tom Field","display_name":"Tom"}},
- {"id":"U3","team_id":"T1","name":"tom2","real_name":"Thomas","profile":{"real_name":"Thomas","display_name":"Tom"}}]`
+var users = capturetest.Text("testdata/users.json")
 
-const day1 = `[
- {"type":"message","subtype":"channel_join","ts":"1736478600.000100","user":"U2","text":"<@U2> has joined the channel","inviter":"U1"},
- {"client_msg_id":"x","type":"message","text":"hello <@U2> &amp; <!here>, see <https://example.org/a?b=1&amp;c=2|the plan> in <#C1|water>","user":"U1","ts":"1736478630.905399","team":"T1",
-  "reactions":[{"name":"+1","users":["U2","U3"],"count":3}],"edited":{"user":"U1","ts":"1736478700.000000"},"thread_ts":"1736478630.905399","reply_count":1},
- {"type":"message","text":"a reply","user":"U3","ts":"1736478640.000200","thread_ts":"1736478630.905399","parent_user_id":"U1"},
- {"type":"message","subtype":"tombstone","text":"This message was deleted.","user":"USLACKBOT","hidden":true,"ts":"1736478650.000300"},
- {"type":"message","text":"","files":[{"id":"F1","name":"plan.pdf","title":"The plan","mimetype":"application/pdf","size":5,"url_private":"https://files.slack.com/x?t=xoxe"},{"id":"F2","mode":"tombstone"}],"upload":true,"user":"U1","ts":"1736478660.000400"},
- {"type":"message","subtype":"bot_message","text":"","username":"Deploy","bot_id":"B1","attachments":[{"title":"Done","text":"all <mailto:a@b.c|a@b.c>"}],"ts":"1736478670.000500"},
- {"type":"message","subtype":"message_changed","hidden":true,"ts":"1736478700.000600","message":{"ts":"1736478630.905399","text":"new","edited":{"user":"U1","ts":"1736478700.000000"}},"original":{"ts":"1736478630.905399","text":"helo"}},
- {"type":"message","subtype":"message_deleted","hidden":true,"ts":"1736478800.000000","deleted_ts":"1736478680.000700","previous_message":{"type":"message","user":"U2","text":"regretted","ts":"1736478680.000700"}}
-]`
+var day1 = capturetest.Text("testdata/2025-01-10.json")
 
-const day2 = `[{"type":"message","subtype":"huddle_thread","ts":"1736560000.000100","user":"USLACKBOT","text":"","room":{"call_family":"huddle","date_start":1736560000,"date_end":1736560090,"participant_history":["U1","U2"]}},
- {"type":"message","user":"U9","user_profile":{"real_name":"Guest","name":"guest"},"text":"hi","ts":"1736560001.5"}]`
+var day2 = capturetest.Text("testdata/2025-01-11.json")
 
 func workspace(t testing.TB) *capture.File {
 	return capturetest.Zip(t, "Water Slack export.zip",
@@ -44,18 +30,7 @@ func workspace(t testing.TB) *capture.File {
 // TestWorkspace reads an export; what it must say was written down by hand from the texts above.
 func TestWorkspace(t *testing.T) {
 	r := capturetest.Must(t, Parser{}, capture.Options{}, workspace(t))
-	capturetest.Same(t, r, `
-water|system|1736478600.000100|1736478600000+1||"<@U2> has joined the channel"|text "@Tom has joined the channel"|member_added by "Asha Rao": "Tom"
-water|text|1736478630.905399|1736478630905+1|Asha Rao|"hello <@U2> &amp; <!here>, see <https://example.org/a?b=1&amp;c=2|the plan> in <#C1|water>"|text "hello @Tom & @here, see the plan (https://example.org/a?b=1&c=2) in #water"|+1 by Tom|+1 by Tom (U3)|+1 by |was "helo" until 1736478700000|edited 1736478700000
-water|text|1736478640.000200|1736478640000+1|Tom (U3)|"a reply"|reply 1736478630.905399|thread 1736478630.905399 Asha Rao
-water|deleted|1736478650.000300|1736478650000+1|Slackbot|"This message was deleted."|deleted
-water|media|1736478660.000400|1736478660000+1|Asha Rao|""|document plan.pdf present 5|document  omitted 0
-water|text|1736478670.000500|1736478670000+1|Deploy|""|text "Done\nall a@b.c"|? text_from_blocks
-water|deleted|1736478680.000700|1736478680000+1|Tom|"regretted"|deleted 1736478800000
-water|call|1736560000.000100|1736560000000+1|Slackbot|""|call {Medium:voice Outcome:answered Duration:90}
-water|text|1736560001.5|1736560001500+1|Guest|"hi"
-Asha Rao, Tom|text|1736478000.000000|1736478000000+1|Tom|"between us"
-`)
+	capturetest.Same(t, r, capturetest.Text("testdata/workspace.want"))
 	if s := r.Reconciliation; s.InFile != 11 || s.Items != 9 || s.System != 1 || s.Continuation != 1 {
 		t.Errorf("reconciliation %+v", s)
 	}
@@ -83,10 +58,7 @@ func TestDump(t *testing.T) {
 	r := capturetest.Must(t, Parser{}, capture.Options{}, capturetest.File(t, "C1.json", []byte(`{"channel_id":"C1","name":"water","messages":[
  {"type":"message","user":"U1","text":"first","ts":"1736478630.000000","thread_ts":"1736478630.000000","slackdump_thread_replies":[
   {"type":"message","user":"U1","text":"first","ts":"1736478630.000000"},{"type":"message","user":"U2","text":"reply","ts":"1736478631.000000","thread_ts":"1736478630.000000"}]}]}`)))
-	capturetest.Same(t, r, `
-C1|text|1736478630.000000|1736478630000+1|U1|"first"
-C1|text|1736478631.000000|1736478631000+1|U2|"reply"|reply 1736478630.000000|thread 1736478630.000000
-`)
+	capturetest.Same(t, r, capturetest.Text("testdata/dump.want"))
 }
 
 func TestDamage(t *testing.T) {

@@ -15,28 +15,9 @@ import (
 )
 
 // chat is as the Graph API gives it.
-const chat = `{"@odata.context":"https://graph.microsoft.com/v1.0/$metadata#chats","@odata.count":5,"value":[
- {"id":"1700000000001","replyToId":null,"etag":"1","messageType":"message","createdDateTime":"2023-11-14T22:13:20.001Z","lastModifiedDateTime":"2023-11-14T22:13:21Z","lastEditedDateTime":"2023-11-14T22:14:00.5Z","deletedDateTime":null,"subject":null,"chatId":"19:a_b@unq.gbl.spaces",
-  "from":{"application":null,"device":null,"user":{"id":"u1","displayName":"Asha Rao","userIdentityType":"aadUser","tenantId":"t1"}},
-  "body":{"contentType":"html","content":"<div><p>hello <at id=\"0\">Tom</at> &amp; all</p><script>alert(1)</script><p>line two <emoji id=\"smile\" alt=\"🙂\"></emoji></p><img alt=\"image\" src=\"https://graph.microsoft.com/v1.0/chats/x/messages/1/hostedContents/y/$value\" itemid=\"i1\"></div>"},
-  "attachments":[{"id":"f1","contentType":"reference","contentUrl":"https://x.sharepoint.com/plan.pdf","content":null,"name":"plan.pdf"}],
-  "mentions":[{"id":0,"mentionText":"Tom","mentioned":{"user":{"id":"u2","displayName":"Tom"}}}],
-  "reactions":[{"reactionType":"like","createdDateTime":"2023-11-14T22:15:00Z","user":{"user":{"id":"u2","displayName":null}}}],
-  "messageHistory":[{"modifiedDateTime":"2023-11-14T22:16:00Z","actions":"reactionRemoved","reaction":{"reactionType":"heart","createdDateTime":"2023-11-14T22:15:30Z","user":{"user":{"id":"u2","displayName":"Tom"}}}}]},
- {"id":"1700000001000","replyToId":null,"messageType":"message","createdDateTime":"2023-11-14T22:13:21Z","deletedDateTime":"2023-11-14T22:20:00Z","chatId":"19:a_b@unq.gbl.spaces","from":{"user":{"id":"u2","displayName":"Tom"}},"body":{"contentType":"text","content":""},"attachments":[],"reactions":[]},
- {"id":"1700000002000","messageType":"message","createdDateTime":"2023-11-14T22:13:22Z","chatId":"19:a_b@unq.gbl.spaces","from":{"user":{"id":"u2","displayName":"Tom"}},"body":{"contentType":"html","content":"<attachment id=\"1700000000001\"></attachment><p>yes</p>"},
-  "attachments":[{"id":"1700000000001","contentType":"messageReference","content":"{\"messageId\":\"1700000000001\",\"messagePreview\":\"hello Tom\",\"messageSender\":{\"user\":{\"id\":\"u1\",\"displayName\":\"Asha Rao\"}}}"}]},
- {"id":"1700000003000","messageType":"systemEventMessage","createdDateTime":"2023-11-14T22:13:23Z","chatId":"19:m@thread.v2","from":null,"body":{"contentType":"html","content":"<systemEventMessage/>"},"eventDetail":{"@odata.type":"#microsoft.graph.membersAddedEventMessageDetail","members":[{"id":"u3","displayName":null},{"id":"u2","displayName":"Tom"}],"initiator":{"user":{"id":"u1","displayName":"Asha Rao"}}}},
- {"id":"1700000004000","replyToId":"1699999999999","messageType":"message","createdDateTime":"2023-11-14T22:13:24.000Z","chatId":null,"channelIdentity":{"teamId":"T","channelId":"19:c@thread.tacv2"},"subject":"Budget","from":{"application":{"id":"a1","displayName":"Planner"}},"body":{"contentType":"html","content":"<attachment id=\"x\"></attachment>"},"attachments":[{"id":"x","contentType":"application/vnd.microsoft.card.adaptive","content":"{\"type\":\"AdaptiveCard\",\"body\":[{\"type\":\"TextBlock\",\"text\":\"A task was made\"}]}"}]}
-]}`
+var chat = capturetest.Text("testdata/graph.json")
 
-const wantChat = `
-|media|1700000000001|1700000000001+1|Asha Rao|"<div><p>hello <at id=\"0\">Tom</at> &amp; all</p><script>alert(1)</script><p>line two <emoji id=\"smile\" alt=\"🙂\"></emoji></p><img alt=\"image\" src=\"https://graph.microsoft.com/v1.0/chats/x/messages/1/hostedContents/y/$value\" itemid=\"i1\"></div>"|text "hello Tom & all\nline two 🙂"|image i1 named_absent 0|document plan.pdf named_absent 0|like by Tom at 1700000100000|heart by Tom at 1700000130000|edited 1700000040500
-|deleted|1700000001000|1700000001000+1000|Tom|""|deleted 1700000400000
-|text|1700000002000|1700000002000+1000|Tom|"<attachment id=\"1700000000001\"></attachment><p>yes</p>"|text "yes"|reply 1700000000001 Asha Rao hello Tom
-|system|1700000003000|1700000003000+1000||"<systemEventMessage/>"|text "Asha Rao members added u3, Tom"|member_added by "Asha Rao": "u3, Tom"
-|text|1700000004000|1700000004000+1|Planner|"<attachment id=\"x\"></attachment>"|text "A task was made"|subject "Budget"|reply 1699999999999|thread 1699999999999
-`
+var wantChat = capturetest.Text("testdata/graph.want")
 
 // TestGraph reads a page; what it must say was written down by hand from the text above.
 func TestGraph(t *testing.T) {
@@ -92,26 +73,14 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-const skype = `{"userId":"8:live:tom","exportDate":"2021-01-01T00:00","conversations":[{"id":"8:live:asha","displayName":"Asha Rao","version":1.6e12,"properties":{"conversationblocked":false},"threadProperties":null,"MessageList":[
- {"id":"1600000000123","displayName":null,"originalarrivaltime":"2020-09-13T12:26:40.123Z","messagetype":"RichText","version":1600000000123,"content":"hello <ss type=\"smile\">:)</ss> &amp; <a href=\"https://e.org\">https://e.org</a><e_m a=\"live:tom\" ts_ms=\"1600000060000\" ts=\"1600000060\" t=\"61\"></e_m>","conversationid":"8:live:asha","from":"8:live:tom","properties":null,"amsreferences":null},
- {"id":"1600000001000","displayName":"Asha Rao","originalarrivaltime":"2020-09-13T12:26:41Z","messagetype":"RichText/UriObject","content":"<URIObject uri=\"https://api.asm.skype.com/v1/objects/0-weu-d1-abc\" type=\"Picture.1\">To view this shared photo<OriginalName v=\"cat.jpg\"></OriginalName></URIObject>","from":"8:live:asha","properties":{"emotions":"[{\"key\":\"heart\",\"users\":[{\"mri\":\"8:live:tom\",\"time\":1600000005000}]}]"},"amsreferences":["0-weu-d1-abc"]},
- {"id":"1600000002000","displayName":"Asha Rao","originalarrivaltime":"2020-09-13T12:26:42.0Z","messagetype":"Event/Call","content":"<partlist type=\"ended\" alt=\"\"><part identity=\"live:tom\"><name>Tom</name><duration>61</duration></part></partlist>","from":"8:live:asha"},
- {"id":"1600000003000","originalarrivaltime":"2020-09-13T12:26:43.0Z","messagetype":"RichText","content":"","from":"8:live:asha","properties":{"deletetime":1600000090000}},
- {"id":"1600000004000","originalarrivaltime":"2020-09-13T12:26:44.0Z","messagetype":"ThreadActivity/TopicUpdate","content":"<topicupdate><value>New</value></topicupdate>","from":"8:live:asha"}
-]}]}`
+var skype = capturetest.Text("testdata/personal.json")
 
 func TestPersonal(t *testing.T) {
 	r := capturetest.Must(t, Parser{}, capture.Options{}, capturetest.Tar(t, "8_live_tom_export.tar",
 		capturetest.Entry{Name: "messages.json", Data: skype},
 		capturetest.Entry{Name: "endpoints.json", Data: `{"endpoints":[]}`},
 		capturetest.Entry{Name: "media/0-weu-d1-abc.1.jpg", Data: "jpeg"}, capturetest.Entry{Name: "media/0-weu-d1-abc.json", Data: `{"filename":"cat.jpg"}`}))
-	capturetest.Same(t, r, `
-Asha Rao|text|1600000000123|1600000000123+1|tom|"hello <ss type=\"smile\">:)</ss> &amp; <a href=\"https://e.org\">https://e.org</a><e_m a=\"live:tom\" ts_ms=\"1600000060000\" ts=\"1600000060\" t=\"61\"></e_m>"|text "hello :) & https://e.org"|edited 1600000060000
-Asha Rao|media|1600000001000|1600000001000+1000|Asha Rao|"<URIObject uri=\"https://api.asm.skype.com/v1/objects/0-weu-d1-abc\" type=\"Picture.1\">To view this shared photo<OriginalName v=\"cat.jpg\"></OriginalName></URIObject>"|text "To view this shared photo"|image cat.jpg present 4|heart by tom at 1600000005000
-Asha Rao|call|1600000002000|1600000002000+1|Asha Rao|"<partlist type=\"ended\" alt=\"\"><part identity=\"live:tom\"><name>Tom</name><duration>61</duration></part></partlist>"|text "Tom61"|call {Medium: Outcome:answered Duration:61}
-Asha Rao|deleted|1600000003000|1600000003000+1|Asha Rao|""|deleted 1600000090000
-Asha Rao|system|1600000004000|1600000004000+1||"<topicupdate><value>New</value></topicupdate>"|text "New"|subject_changed by "Asha Rao": "New"
-`)
+	capturetest.Same(t, r, capturetest.Text("testdata/personal.want"))
 	if c := r.Conversations[0]; c.Viewpoint != "tom" || c.Kind != "dm" {
 		t.Errorf("conversation %+v", c)
 	}

@@ -9,7 +9,7 @@ import (
 	"despatch/internal/capture/capturetest"
 )
 
-const saved = "\uFEFF14:31:05 From Asha Rao to Everyone:\r\n\thello: all\r\n\tsecond line\r\n14:32:00 From Tom to Asha Rao(Direct Message):\r\n\tpsst\r\n14:33:00 From Tom to Everyone:\r\n\tReplying to \"hello: all\"\r\n\t\r\n\tyes\r\n14:34:00 From Asha Rao to Everyone:\r\n\tReacted to \"yes\" with 👍\r\n00:00:30 From Tom to Everyone:\r\n\tafter midnight\r\n"
+var saved = capturetest.Text("testdata/meeting_saved_chat.txt")
 
 // TestSaved reads a chat in the folder that Zoom makes; what it must say was written down by hand.
 func TestSaved(t *testing.T) {
@@ -17,13 +17,7 @@ func TestSaved(t *testing.T) {
 	r := capturetest.Must(t, Parser{}, capture.Options{Zone: london}, capturetest.Zip(t, "z.zip",
 		capturetest.Entry{Name: "2021-05-05 14.30.00 Water supply 98765432101/meeting_saved_chat.txt", Data: saved}))
 	// 14:31:05 on 5 May in London is 13:31:05 UTC.
-	capturetest.Same(t, r, `
-Water supply|text||1620221465000+1000|Asha Rao|"hello: all\nsecond line"
-Water supply|text||1620221520000+1000|Tom|"psst"
-Water supply|text||1620221580000+1000|Tom|"Replying to \"hello: all\"\n\nyes"|text "yes"|reply hello: all
-Water supply|system||1620221640000+1000||"Reacted to \"yes\" with 👍"|reply yes|👍 by Asha Rao at 1620221640000|reaction_added by "Asha Rao": "👍"
-Water supply|text||1620255630000+1000|Tom|"after midnight"
-`)
+	capturetest.Same(t, r, capturetest.Text("testdata/saved.want"))
 	if to := r.Messages[1].To; len(to) != 1 || to[0].Name != "Asha Rao" || to[0].Role != "private" {
 		t.Errorf("recipients %+v", to)
 	}
