@@ -737,7 +737,7 @@ func because(p store.ObservationPair) string {
 		chatlink.ByContent:  "Words that nothing else in the chat has, at another time.",
 		chatlink.BySender:   "The same words at the same time, from somebody else.",
 	}[chatlink.Rule(p.Rule)]
-	return fmt.Sprintf("%s Probability %s %%.", why, strconv.FormatFloat(math.Floor(float64(p.Score)/10)/10, 'f', 1, 64))
+	return fmt.Sprintf("%s Probability %s\u00a0%%.", why, strconv.FormatFloat(math.Floor(float64(p.Score)/10)/10, 'f', 1, 64))
 }
 
 // doubtsPage is the queue of what a person should look at: conversations first, then messages.

@@ -72,6 +72,17 @@ func SharedKeys(ctx context.Context, q sqldb.Queryer, keys []int64, most int, fn
 	return nil
 }
 
+// ForgetMatchKeys removes the keys of messages of a conversation whose contents are destroyed: a key could
+// confirm what somebody guesses that a message said.
+func ForgetMatchKeys(ctx context.Context, tx *sqldb.Tx, scope int64, positions []int64) error {
+	for _, pos := range positions {
+		if _, err := tx.Exec(ctx, `DELETE FROM match_key WHERE scope = $1 AND pos = $2`, scope, pos); err != nil {
+			return fmt.Errorf("forget the match keys of entry %d: %w", pos, err)
+		}
+	}
+	return nil
+}
+
 // LinkDue is a conversation that is to be compared with others.
 type LinkDue struct {
 	Scope int64

@@ -2,10 +2,14 @@ package link_test
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -25,7 +29,13 @@ import (
 	"despatch/internal/store"
 )
 
-func TestMain(m *testing.M) { sqldbtest.Main(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv("DESPATCH_LINK_CHILD"); path != "" {
+		compareAt(path)
+		return
+	}
+	sqldbtest.Main(m)
+}
 
 // office is capture and linking with all they stand on.
 type office struct {
@@ -58,7 +68,7 @@ func open(t testing.TB, target string) *office {
 	if err := store.Migrate(ctx, db); err != nil {
 		t.Fatal(err)
 	}
-	private, _, err := record.GenerateKey(rand.Reader, record.Origin("example.org"))
+	private, _, err := record.GenerateKey(crand.Reader, record.Origin("example.org"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -582,4 +592,126 @@ func TestPossible(t *testing.T) {
 		t.Errorf("said again, there are %d copies, and the message is seen %d times", len(x.Copies), count())
 	}
 	checkRebuilt(t, o)
+}
+
+// openAt opens the record in a file.
+func openAt(path string) (*office, func(), error) {
+	ctx := context.Background()
+	db, err := sqldb.Open(ctx, path, sqldb.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := store.Migrate(ctx, db); err != nil {
+		return nil, nil, err
+	}
+	private, _, err := record.GenerateKey(crand.Reader, record.Origin("example.org"))
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		return nil, nil, err
+	}
+	log := slog.New(slog.DiscardHandler)
+	rec, err := recorder.Open(ctx, recorder.Options{DB: db, Signer: signer, Log: log, Project: project})
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := media.New(media.Options{Dir: filepath.Dir(path), Server: "example.org", DB: db, Record: rec, Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	return &office{&capture.Service{DB: db, Record: rec, Media: files, Parsers: []capture.Parser{whatsapp.Parser{}}, Now: time.Now, Log: log},
+		&link.Service{DB: db, Record: rec, Log: log}}, func() { rec.Close(); db.Close() }, nil
+}
+
+// compareAt is what the process does that TestKilled kills.
+func compareAt(path string) {
+	o, _, err := openAt(path)
+	if err == nil {
+		err = o.CompareDue(context.Background())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// A process that is killed while it compares leaves a record on which another goes on, to the same end.
+func TestKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills processes")
+	}
+	dir := t.TempDir()
+	begin := filepath.Join(dir, "begin.db")
+	o, done, err := openAt(begin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := simulate(shape{people: 5, messages: 6000, short: .4, long: .5, bursts: .01}, 21)
+	for n, e := range exports(w)["two iPhones, neither zone known"] {
+		text, _ := w.exported(n, e)
+		o.handIn(t, fmt.Sprintf("@p%d:example.org", n), "", text)
+	}
+	from := o.size()
+	done()
+	copyOfBegin := func(name string) string {
+		b, err := os.ReadFile(begin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	end := func(path string) (int64, map[string][]string) {
+		o, done, err := openAt(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done()
+		o.compareDue(t)
+		return o.size(), dump(t, o.DB)
+	}
+	size, want := end(copyOfBegin("whole.db"))
+	if size-from < 10 {
+		t.Fatalf("%d statements: the test does not test", size-from)
+	}
+	killed := 0
+	for i := range 6 {
+		path := copyOfBegin(fmt.Sprint("killed", i, ".db"))
+		cmd := exec.Command(os.Args[0])
+		cmd.Env, cmd.Stderr = append(os.Environ(), "DESPATCH_LINK_CHILD="+path), os.Stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// Wait until some of its statements are there, and kill it then.
+		watch, err := sqldb.Open(t.Context(), path, sqldb.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		until := from + 1 + rand.Int64N(size-from-2)
+		for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
+			if h, err := store.ReadHead(t.Context(), watch.Reader()); err == nil && h.Size >= until {
+				break
+			}
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+		if h, err := store.ReadHead(t.Context(), watch.Reader()); err == nil && h.Size < size {
+			killed++
+		}
+		watch.Close()
+		gotSize, got := end(path)
+		if gotSize != size || !reflect.DeepEqual(got, want) {
+			t.Errorf("killed at %d, the record ends at %d, want %d, and the tables are the same: %v", until, gotSize, size, reflect.DeepEqual(got, want))
+		}
+	}
+	if killed == 0 {
+		t.Error("no process was killed in time: the test does not test")
+	}
+	t.Logf("%d of 6 processes were killed before they had ended", killed)
 }
