@@ -34,6 +34,10 @@ func (r *reading) pages(list []*capture.Member) error {
 	}
 	c.id = ""
 	last := ""
+	end := capture.Undated("").Max
+	if at := r.opt.ReceivedAt; !at.IsZero() {
+		end = at.UnixMilli()
+	}
 	for _, m := range list {
 		c.member = m
 		again, err := r.Again(m)
@@ -53,8 +57,14 @@ func (r *reading) pages(list []*capture.Member) error {
 			})
 		})
 		if err != nil {
+			if left := c.settle(end); left != nil {
+				return left
+			}
 			return err
 		}
+	}
+	if err := c.settle(end); err != nil {
+		return err
 	}
 	if r.opt.Self != "" {
 		c.Self(r.opt.Self)
@@ -93,8 +103,12 @@ func (c *chat) block(b *htmlfile.Block, first *capture.Member, last *string) err
 		}
 		o.Text, o.Kind, o.System = o.Body, capture.KindSystem, &capture.SystemEvent{Code: "other", Value: o.Body}
 		o.Sent = capture.Undated("")
-		o.Sent.Ambiguous = []string{"no_time"}
-		return c.Item(o)
+		o.Sent.Ambiguous, o.Sent.Min = []string{"no_time"}, c.after
+		c.untimed = append(c.untimed, o)
+		if len(c.untimed) > 1000 {
+			return c.settle(o.Sent.Max)
+		}
+		return nil
 	}
 	date := htmlfile.Find(n, htmlfile.Class("date"))
 	raw := htmlfile.Attr(date, "title")
@@ -104,6 +118,12 @@ func (c *chat) block(b *htmlfile.Block, first *capture.Member, last *string) err
 		o.Doubt("no_time", "The page does not say when it was sent.")
 	} else if o.Sent.Zone == capture.ZoneUnknown {
 		c.Warn("zone_unknown", "This page shows the clock of the exporting machine and not its zone. Without the zone, times may be off by up to 14 hours.")
+	}
+	if ok {
+		if err := c.settle(o.Sent.Max); err != nil {
+			return err
+		}
+		c.after = o.Sent.Min
 	}
 	body := child(n, "body")
 	if from := child(body, "from_name"); from != nil {
@@ -144,6 +164,19 @@ func (c *chat) block(b *htmlfile.Block, first *capture.Member, last *string) err
 		o.Doubt("empty_body", "The export has a message here without its contents.")
 	}
 	return c.Item(o)
+}
+
+// settle hands out the lines by Telegram itself, which have no time on a page: they stand between the
+// message before and the one after.
+func (c *chat) settle(before int64) error {
+	for _, o := range c.untimed {
+		o.Sent.Max = max(before, o.Sent.Min)
+		if err := c.Item(o); err != nil {
+			return err
+		}
+	}
+	c.untimed = c.untimed[:0]
+	return nil
 }
 
 // child returns the first element of a class right below n.

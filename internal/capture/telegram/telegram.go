@@ -264,12 +264,15 @@ func (r *reading) list(m *capture.Member, j *jsonfile.Reader, key string) error 
 type chat struct {
 	*reading
 	*tally.Chat
-	member         *capture.Member
-	place          string // in the account, for a chat without an id
-	name, typ, id  string
-	first          bool // a message has been seen
-	lastID         int64
-	backward, gaps int64
+	member        *capture.Member
+	place         string // in the account, for a chat without an id
+	name, typ, id string
+	first         bool // a message has been seen
+	lastID        int64
+	backward      int64
+
+	untimed []*capture.Observation // of a page, waiting for the next message that has a time
+	after   int64                  // the time of the message before
 }
 
 func (c *chat) field(j *jsonfile.Reader, key string) error {

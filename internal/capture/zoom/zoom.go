@@ -36,7 +36,7 @@ var filtered = []string{"message_ids", "others_private_messages", "before_joinin
 //	00:02:11	Asha Rao:	what was said         in a recording from the cloud
 //	2024-05-05 10:02:11 From Asha Rao to Tom(Direct Message):
 var (
-	fromHeader  = regexp.MustCompile(`^(?:(\d{4}-\d\d-\d\d)[ T])?(\d{1,2}):(\d\d)(?::(\d\d))?(?: ?([AaPp]\.?[Mm]\.?))?[ \t]+From[ \t]+(.*)$`)
+	fromHeader  = regexp.MustCompile(`^(?:(\d{4}-\d\d-\d\d)[ T])?(\d{1,2}):(\d\d)(?::(\d\d))?(?: ?([AaPp]\.?[Mm]\.?))?[ \t]+(From|Von|De|Da|Van|Från|Fra|Od)[ \t]+(.*)$`)
 	cloudHeader = regexp.MustCompile(`^(\d{1,2}):(\d\d):(\d\d)\t+([^\t]{1,200}?) ?:(?:\t(.*)|)$`)
 )
 
@@ -65,8 +65,8 @@ func parseHeader(s string) (header, bool) {
 		h.hour, _ = strconv.Atoi(get(2))
 		h.min, _ = strconv.Atoi(get(3))
 		h.sec, _ = strconv.Atoi(get(4))
-		h.stamp = strings.TrimSpace(s[:strings.Index(s, "From")])
-		return h, h.who(get(6)) && h.valid()
+		h.stamp = strings.TrimSpace(s[:m[12]])
+		return h, h.who(get(7), toWords[get(6)]) && h.valid()
 	}
 	if m := cloudHeader.FindStringSubmatch(s); m != nil {
 		h := header{stamp: m[1] + ":" + m[2] + ":" + m[3], seconds: true, sender: tally.Name(m[4]), body: m[5], inline: m[5] != ""}
@@ -78,13 +78,19 @@ func parseHeader(s string) (header, bool) {
 	return header{}, false
 }
 
+// toWords are the words between the names, for each word before them: Zoom writes them in the language
+// of the program.
+var toWords = map[string][]string{
+	"From": {" to "}, "Von": {" an "}, "De": {" à ", " para ", " a "}, "Da": {" a "}, "Van": {" aan ", " naar "}, "Från": {" till "}, "Fra": {" til "}, "Od": {" do ", " za "},
+}
+
 func (h *header) valid() bool { return h.hour < 100 && h.min < 60 && h.sec < 60 && h.sender != "" }
 
 // direct ends the name of whoever a private message is to, in the forms that Zoom has used.
-var direct = regexp.MustCompile(`(?i) ?\((?:direct message|privately|private)\) ?$`)
+var direct = regexp.MustCompile(`(?i) ?\((?:direct message|privately|private|direktnachricht|privat|mensaje directo|message direct|mensagem direta|messaggio diretto|direct bericht)\) ?$`)
 
 // who reads the names, and the text if it stands behind them: "Asha to Tom (Privately) : psst".
-func (h *header) who(s string) bool {
+func (h *header) who(s string, between []string) bool {
 	names, body, inline := s, "", false
 	if t := strings.TrimRight(s, " \t"); strings.HasSuffix(t, ":") {
 		names = strings.TrimSuffix(t, ":")
@@ -98,7 +104,7 @@ func (h *header) who(s string) bool {
 		return false
 	}
 	names = strings.TrimSpace(names)
-	for _, sep := range []string{"  to  ", " to "} {
+	for _, sep := range between {
 		if i := strings.LastIndex(names, sep); i > 0 {
 			h.to, names = strings.TrimSpace(names[i+len(sep):]), names[:i]
 			break

@@ -37,6 +37,9 @@ Old|text||1585681512000+100801000|Asha Rao|"hi"`},
 |text||1620228600000+1000|Tom|"bye"`},
 		{"GMT20210505-143000_RecordingnewChat.txt", "00:00:12\t From Asha Rao to Everyone:\n\thello\n", `
 |text||1620225012000+1000|Asha Rao|"hello"`},
+		{"2021-05-05 14.30.00 Wasser/chat.txt", "14:31:05 Von Jörg an alle:\n\thallo\n14:31:06 Von Jörg an Tom (Direktnachricht):\n\tpst\n", `
+Wasser|text||1620174665000+100801000|Jörg|"hallo"
+Wasser|text||1620174666000+100801000|Jörg|"pst"`},
 		{"chat.txt", "2024-05-05 10:02:11 From Asha to Tom to Everyone:\n\tdated\n", `
 |text||1714852931000+100801000|Asha to Tom|"dated"`},
 		{"meeting_saved_chat.txt", "10:02 From Asha to Everyone : no date\n", `
