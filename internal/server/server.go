@@ -258,6 +258,7 @@ func (s *Server) faces() http.Handler {
 	if s.Previews {
 		s.API.Previews = &clientapi.Previews{Allowed: s.PreviewNetworks, Log: s.Log}
 	}
+	s.Office.Notify = s.API.Notify
 	mux := http.NewServeMux()
 	api := s.API.Handler()
 	mux.Handle("/_matrix/", api)

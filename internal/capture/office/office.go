@@ -43,6 +43,25 @@ type Service struct {
 	Zone     *time.Location // in which days begin and end
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	// Notify, if it is set, tells somebody something in the messenger. The same key again tells nothing new.
+	// What it says is a help only: what counts is on the record and in "My record".
+	Notify func(ctx context.Context, who matrix.UserID, text, key string) error
+}
+
+// notify tells somebody something, and logs if that failed: nobody's request fails for it.
+func (s *Service) notify(ctx context.Context, who, text, key string) {
+	if s.Notify == nil {
+		return
+	}
+	if err := s.Notify(ctx, matrix.UserID(who), text, key); err != nil && ctx.Err() == nil {
+		s.Log.ErrorContext(ctx, "a notice could not be sent", "about", key, "err", err)
+	}
+}
+
+// inWords is a request for its person, in a line.
+func (s *Service) inWords(lead string, r store.CaptureRequest) string {
+	return lead + " " + r.What + "\n" + Text(Whys, r.Why) + ". By " + time.UnixMilli(r.Due).In(s.Zone).Format("Monday 2 January 2006") + ". Open “My record” in Despatch to answer."
 }
 
 // entry is the body of every entry of this package.

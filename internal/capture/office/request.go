@@ -121,7 +121,11 @@ func (s *Service) Ask(ctx context.Context, by matrix.UserID, a Ask) (store.Captu
 	if err != nil {
 		return none, err
 	}
-	return store.CaptureRequestByID(ctx, s.DB.Reader(), id)
+	r, err := store.CaptureRequestByID(ctx, s.DB.Reader(), id)
+	if err == nil {
+		s.notify(ctx, r.Person, s.inWords("The records office asks you for:", r), "request "+id)
+	}
+	return r, err
 }
 
 // ofRequest reads a request within a change.
@@ -337,6 +341,11 @@ func (s *Service) Remind(ctx context.Context) (int, error) {
 			return made, fmt.Errorf("remind of request %s: %w", r.ID, err)
 		}
 		made++
+		lead := "A reminder: the records office waits for:"
+		if r.Due < now {
+			lead = "Overdue: the records office waits for:"
+		}
+		s.notify(ctx, r.Person, s.inWords(lead, r), fmt.Sprintf("request %s reminder %d %d", r.ID, n, r.StateAt))
 	}
 	return made, nil
 }

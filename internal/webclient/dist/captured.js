@@ -1,13 +1,22 @@
 import { signal } from "./preact/signals.js";
 import { call } from "./api.js";
+import { say } from "./say.js";
 import { whenOver } from "./session.js";
 import { names, plural } from "./words.js";
 const fetchMine = () => call("GET", "/_despatch/v1/mine");
 const owed = signal({ requests: 0, overdue: 0, answers: 0, reminded_at: 0 });
-whenOver(() => owed.value = { requests: 0, overdue: 0, answers: 0, reminded_at: 0 });
+whenOver(() => {
+  owed.value = { requests: 0, overdue: 0, answers: 0, reminded_at: 0 };
+  known = false;
+});
+let known = false;
 async function learnOwed() {
   try {
-    owed.value = await call("GET", "/_despatch/v1/mine/owed");
+    const now = await call("GET", "/_despatch/v1/mine/owed");
+    if (known && now.reminded_at > owed.value.reminded_at) say("A reminder: the records office waits for something. See My record.");
+    else if (known && now.requests > owed.value.requests) say("The records office asks you for something. See My record.");
+    owed.value = now;
+    known = true;
   } catch {
   }
 }

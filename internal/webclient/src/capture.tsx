@@ -247,7 +247,7 @@ function Preview({ step, answers, about, mine, onAbout, onAnswer, onZone, onKeep
       <Matters about={about} reasons={mine?.reasons ?? []} subjects={[...new Set((mine?.submissions ?? []).map((s) => s.subject).filter(Boolean))]} onChange={onAbout} />
       <div class="sheet-foot">
         {step.problem && <p class="problem" role="alert"><Warning /> <span>{step.problem}</span></p>}
-        <button type="submit" class="button wide" data-focus disabled={busy}>
+        <button type="submit" class={open > 0 ? "button wide second" : "button wide"} data-focus disabled={busy}>
           {step.busy === "keeping" ? "Putting it on the record…" : step.busy === "looking" ? "Reading again…" : open > 0 ? "Keep it, and answer later" : step.found.length > 1 ? `Put all ${step.found.length} on the record` : "Put it on the record"}
         </button>
         <div class="foot-row">

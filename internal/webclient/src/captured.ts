@@ -2,6 +2,7 @@
 
 import { signal } from "./preact/signals.js";
 import { call } from "./api.js";
+import { say } from "./say.js";
 import { whenOver } from "./session.js";
 import { names, plural } from "./words.js";
 
@@ -126,12 +127,21 @@ interface Owed {
 /** What one owes: the number beside "My record". */
 export const owed = signal<Owed>({ requests: 0, overdue: 0, answers: 0, reminded_at: 0 });
 
-whenOver(() => (owed.value = { requests: 0, overdue: 0, answers: 0, reminded_at: 0 }));
+whenOver(() => {
+  owed.value = { requests: 0, overdue: 0, answers: 0, reminded_at: 0 };
+  known = false;
+});
 
-/** Asks the server what one owes. */
+let known = false;
+
+/** Asks the server what one owes, and says so if it is more than before. */
 export async function learnOwed(): Promise<void> {
   try {
-    owed.value = await call<Owed>("GET", "/_despatch/v1/mine/owed");
+    const now = await call<Owed>("GET", "/_despatch/v1/mine/owed");
+    if (known && now.reminded_at > owed.value.reminded_at) say("A reminder: the records office waits for something. See My record.");
+    else if (known && now.requests > owed.value.requests) say("The records office asks you for something. See My record.");
+    owed.value = now;
+    known = true;
   } catch {
     // It is asked again soon.
   }
