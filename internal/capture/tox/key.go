@@ -29,8 +29,14 @@ const (
 	oldSalt = "L'ignorance est le pire des maux"
 )
 
-// maxSecrets bounds the passwords that are tried: each costs a twentieth of a second with each salt.
-const maxSecrets = 50
+// Bounds of what is tried: each password costs a twentieth of a second with each salt.
+const (
+	maxSecrets = 50
+	maxTries   = 200
+)
+
+// toxID is the length of a Tox ID in hexadecimal: the public key, a number against unwanted calls, and a check.
+const toxID = 76
 
 func isProfile(head []byte) bool {
 	return bytes.HasPrefix(head, []byte(saveMagic)) ||
@@ -128,8 +134,15 @@ func (r *reader) open(m, wal *capture.Member) (*sqlfile.DB, error) {
 		}
 	}
 	salts = append(salts, []byte(oldSalt))
+	tries := 0
 	for _, s := range secrets {
+		if publicKeyIn(s) != nil && len(strings.TrimSpace(s)) == toxID {
+			continue // nobody's password
+		}
 		for _, salt := range salts {
+			if tries++; tries > maxTries || r.ctx.Err() != nil {
+				return nil, r.ctx.Err()
+			}
 			k := sqlfile.RawKey(passKey(s, salt))
 			if fits, err := sqlfile.Fits(r.ctx, m, k); err != nil || fits {
 				return r.opened(m, wal, k, err)
