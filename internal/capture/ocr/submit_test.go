@@ -39,4 +39,17 @@ func TestSubmit(t *testing.T) {
 	if err != nil || o.Text != "Harbour works begin\non Monday morning" || o.Body != "" || o.Derived == nil || len(o.Quality) != 1 || o.Quality[0].Code != "machine_read" {
 		t.Errorf("the message is %+v, %v", o, err)
 	}
+
+	// A marking that a machine reads in a picture is one too.
+	data = ocr.Picture(t, "UK SECRET", "the convoy leaves at six")
+	if f, err = capture.NewFile(t.Context(), "Screenshot2.png", bytes.NewReader(data), int64(len(data)), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if rc, err = d.Capture.Submit(t.Context(), capture.Upload{Person: string(asha.ID), Files: []*capture.File{f}}); err != nil {
+		t.Fatal(err)
+	}
+	seal, err := store.SealedAt(t.Context(), d.DB.Reader(), rc.Conversations[0].First)
+	if err != nil || seal.Marking != "UK SECRET" || seal.Place != "picture" {
+		t.Errorf("the seal is %+v, %v", seal, err)
+	}
 }
