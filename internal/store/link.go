@@ -511,6 +511,21 @@ func LinksSaid(ctx context.Context, q sqldb.Queryer, before int64, limit int) ([
 	return linksSaid(q.Query(ctx, `SELECT `+linkSaidColumns+` FROM link_said WHERE entry < $1 ORDER BY entry DESC LIMIT $2`, before, limit))
 }
 
+// KeptApart calls fn with every pair of which the latest that a person said, and has not taken back, is
+// that the two are not the same.
+func KeptApart(ctx context.Context, q sqldb.Queryer, fn func(about string, a, b int64) error) error {
+	list, err := linksSaid(q.Query(ctx, `
+		SELECT `+linkSaidColumns+` FROM link_said s WHERE same = 0 AND undone < 0
+			AND NOT EXISTS (SELECT 1 FROM link_said l WHERE l.about = s.about AND l.a = s.a AND l.b = s.b AND l.undone < 0 AND l.entry > s.entry)
+		ORDER BY entry`))
+	for _, s := range list {
+		if err == nil {
+			err = fn(s.About, s.A, s.B)
+		}
+	}
+	return err
+}
+
 // LinksSaidAbout returns what people said about a pair and have not taken back, the latest first.
 func LinksSaidAbout(ctx context.Context, q sqldb.Queryer, about string, a, b int64) ([]LinkSaid, error) {
 	return linksSaid(q.Query(ctx, `SELECT `+linkSaidColumns+` FROM link_said WHERE about = $1 AND a = $2 AND b = $3 AND undone < 0 ORDER BY entry DESC`, about, a, b))

@@ -254,23 +254,37 @@ func (s *Service) candidates(ctx context.Context, scope int64) ([]candidate, err
 // consistent takes out of what was found all that would make two observations of one file, or two that a
 // person keeps apart, one message. It is left for a person.
 func (s *Service) consistent(ctx context.Context, copies []*Copy, scopes map[string]int64, found []*finding) error {
+	if len(found) == 0 {
+		return nil
+	}
+	q := s.DB.Reader()
 	var same []Same
-	said := map[[2]int64]bool{}
-	for i, a := range copies {
-		for _, b := range copies[:i] {
-			pairs, err := store.ObservationPairsBetween(ctx, s.DB.Reader(), scopes[a.ID], scopes[b.ID])
-			if err != nil {
-				return err
+	last := map[int64]int64{} // an observation of each message
+	for _, c := range copies {
+		err := store.MessagesIn(ctx, q, scopes[c.ID], func(pos, root int64) {
+			if other, ok := last[root]; ok {
+				same = append(same, Same{other, pos, "", 2}) // what is on the record comes first
 			}
-			for _, p := range pairs {
-				switch p.State {
-				case stateLinked:
-					same = append(same, Same{p.A, p.B, Rule(p.Rule), 2}) // what is on the record comes first
-				case stateApart:
-					said[[2]int64{p.A, p.B}] = true
-				}
-			}
+			last[root] = pos
+		})
+		if err != nil {
+			return err
 		}
+	}
+	said := map[[2]int64]bool{}
+	err := store.KeptApart(ctx, q, func(about string, a, b int64) error {
+		if about == aboutMessages {
+			said[[2]int64{a, b}] = true
+			return nil
+		}
+		pairs, err := store.ObservationPairsBetween(ctx, q, a, b)
+		for _, p := range pairs {
+			said[[2]int64{p.A, p.B}] = true
+		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	for _, f := range found {
 		for _, l := range f.r.Links {

@@ -715,3 +715,58 @@ func TestKilled(t *testing.T) {
 	}
 	t.Logf("%d of 6 processes were killed before they had ended", killed)
 }
+
+// What a person keeps apart does not come together by way of a third copy, and comes together again when
+// that is taken back.
+func TestThreeCopies(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, target string) {
+		ctx := t.Context()
+		o := open(t, target)
+		_, toms := twoCopies(t, o)
+		o.compareDue(t)
+		first := o.thread(t, toms).Copies[0].Sightings[0].Pos
+		before, _, err := o.LogicalMessage(ctx, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.handIn(t, "@priya:example.org", "Asia/Kolkata", written(t, chat, "Asia/Kolkata", true, map[string]string{"Asha": "A. Rao", "Tom": "Tom F."}, nil))
+		o.compareDue(t)
+		x := o.thread(t, toms)
+		if len(x.Copies) != 3 || len(x.Messages) != len(chat) {
+			t.Fatalf("%d copies and %d messages, want 3 and %d", len(x.Copies), len(x.Messages), len(chat))
+		}
+		id, list, err := o.LogicalMessage(ctx, first)
+		if err != nil || len(list) != 3 || id != before {
+			t.Fatalf("%v as %s, want 3 as %s: %v", list, id, before, err)
+		}
+		if err := o.Say(ctx, "@ruth:example.org", list[0], list[1], false); err != nil {
+			t.Fatal(err)
+		}
+		_, one, _ := o.LogicalMessage(ctx, list[0])
+		_, other, _ := o.LogicalMessage(ctx, list[1])
+		if slices.Contains(one, list[1]) || slices.Contains(other, list[0]) || len(one)+len(other) != 3 {
+			t.Errorf("kept apart, they are %v and %v", one, other)
+		}
+		if err := o.Undo(ctx, "@ruth:example.org", o.size()-1); err != nil {
+			t.Fatal(err)
+		}
+		if again, all, _ := o.LogicalMessage(ctx, list[1]); len(all) != 3 || again != id {
+			t.Errorf("taken back, %v as %s, want 3 as %s", all, again, id)
+		}
+		checkRebuilt(t, o)
+	})
+}
+
+// The same copies give the same answer, however often and in whatever order maps are walked.
+func TestSameAnswer(t *testing.T) {
+	w := simulate(shape{people: 6, messages: 3000, short: .4, long: .4, bursts: .03}, 9)
+	e := exports(w)["two iPhones, neither zone known"]
+	a, _ := w.take(0, e[0])
+	b, _ := w.take(1, e[1])
+	want := link.Compare(a, b)
+	for range 5 {
+		if got := link.Compare(a, b); !reflect.DeepEqual(got, want) {
+			t.Fatalf("another answer: %d and %d links, %v and %v", len(got.Links), len(want.Links), got.Names, want.Names)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
@@ -454,68 +455,134 @@ func (p *projection) flush(roots map[int64]int64, changed map[int64]bool) error 
 	return store.SetMessages(p.ctx, p.tx, positions, named)
 }
 
-// part separates a message into what is still linked.
-func (p *projection) part(root int64) error {
-	members, err := store.ObservationsOf(p.ctx, p.tx, root)
-	if err != nil || len(members) < 2 {
-		return err
+// regroup brings the messages of some observations to what is stated about them now: what is linked is
+// one message, unless that would put together what a person keeps apart; then the less certain link gives
+// way. A message keeps its name while the observation that it is named after is of it.
+func (p *projection) regroup(seeds ...int64) error {
+	var edges []store.ObservationPair
+	apart := map[[2]int64]bool{}
+	members := slices.Clone(seeds)
+	seen := map[int64]bool{}
+	for _, pos := range seeds {
+		seen[pos] = true
 	}
-	next := func(pos int64) ([]int64, error) {
-		pairs, err := store.ObservationPairsOf(p.ctx, p.tx, pos)
-		var out []int64
-		for _, x := range pairs {
-			if x.State == stateLinked {
-				out = append(out, x.A+x.B-pos)
-			}
-		}
-		return out, err
-	}
-	rest := members
-	for len(rest) > 0 {
-		group, err := reach(rest[0], next)
+	for i := 0; i < len(members); i++ {
+		pairs, err := store.ObservationPairsOf(p.ctx, p.tx, members[i])
 		if err != nil {
 			return err
 		}
-		rest = slices.DeleteFunc(rest, func(pos int64) bool { return slices.Contains(group, pos) })
-		name := group[0]
-		if slices.Contains(group, root) {
-			name = root
+		for _, x := range pairs {
+			if x.State == stateApart && (x.Said != "" || x.Cut) {
+				apart[[2]int64{x.A, x.B}] = true
+			}
+			if x.State != stateLinked {
+				continue
+			}
+			if x.A == members[i] || !seen[x.A] {
+				edges = append(edges, x)
+			}
+			if other := x.A + x.B - members[i]; !seen[other] {
+				seen[other] = true
+				members = append(members, other)
+			}
 		}
-		if err := store.SetMessageAlias(p.ctx, p.tx, name, name, p.entry.Pos); err != nil {
+	}
+	roots, err := store.MessagesOf(p.ctx, p.tx, members)
+	if err != nil {
+		return err
+	}
+	for _, group := range partition(members, edges, apart) {
+		if err := p.rename(group, roots); err != nil {
 			return err
-		}
-		for _, pos := range group {
-			if len(group) == 1 {
-				err = store.ClearMessage(p.ctx, p.tx, pos)
-			} else {
-				err = store.SetMessage(p.ctx, p.tx, pos, name)
-			}
-			if err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
+// partition puts observations together by the links between them, those that people state first and then
+// the most certain, where nothing that is kept apart would come together.
+func partition(members []int64, edges []store.ObservationPair, apart map[[2]int64]bool) [][]int64 {
+	worth := func(x store.ObservationPair) int64 {
+		if x.Said == saidSame {
+			return 20_000
+		}
+		return x.Score
+	}
+	slices.SortFunc(edges, func(x, y store.ObservationPair) int {
+		return cmp.Or(cmp.Compare(worth(y), worth(x)), cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B))
+	})
+	group := map[int64][]int64{}
+	for _, m := range members {
+		group[m] = []int64{m}
+	}
+	for _, e := range edges {
+		x, y := group[e.A], group[e.B]
+		if len(x) == 0 || len(y) == 0 || slices.Contains(x, e.B) {
+			continue
+		}
+		kept := slices.ContainsFunc(x, func(a int64) bool {
+			return slices.ContainsFunc(y, func(b int64) bool { return apart[[2]int64{min(a, b), max(a, b)}] })
+		})
+		if kept {
+			continue
+		}
+		all := append(slices.Clone(x), y...)
+		for _, m := range all {
+			group[m] = all
+		}
+	}
+	var out [][]int64
+	slices.Sort(members)
+	done := map[int64]bool{}
+	for _, m := range members {
+		if !done[m] {
+			for _, o := range group[m] {
+				done[o] = true
+			}
+			slices.Sort(group[m])
+			out = append(out, group[m])
+		}
+	}
+	return out
+}
+
+// rename stores that some observations are one message. Roots are the names that they have had.
+func (p *projection) rename(group []int64, roots map[int64]int64) error {
+	name := int64(-1)
+	for _, pos := range group { // in order
+		if r, ok := roots[pos]; ok && slices.Contains(group, r) && (name < 0 || r < name) {
+			name = r
+		}
+	}
+	if name < 0 {
+		name = group[0]
+	}
+	for _, pos := range group {
+		r, had := roots[pos]
+		var err error
+		switch {
+		case len(group) == 1 && had:
+			err = store.ClearMessage(p.ctx, p.tx, pos)
+		case len(group) > 1 && (!had || r != name):
+			err = store.SetMessage(p.ctx, p.tx, pos, name)
+		}
+		if err == nil && had && r == pos && r != name {
+			err = store.SetMessageAlias(p.ctx, p.tx, r, name, p.entry.Pos)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return store.SetMessageAlias(p.ctx, p.tx, name, name, p.entry.Pos)
+}
+
 // change stores what is stated about a pair, and what follows for their messages.
 func (p *projection) change(row store.ObservationPair) error {
-	was := row.State
 	row.State = state(row)
 	if err := store.SetObservationPair(p.ctx, p.tx, row); err != nil {
 		return err
 	}
-	switch {
-	case row.State == stateLinked && was != stateLinked:
-		return p.join([][2]int64{{row.A, row.B}}, []int64{row.A, row.B})
-	case row.State != stateLinked && was == stateLinked:
-		root, err := store.MessageOf(p.ctx, p.tx, row.A)
-		if err != nil {
-			return err
-		}
-		return p.part(root)
-	}
-	return nil
+	return p.regroup(row.A, row.B)
 }
 
 func (p *projection) said(s *statement) error {
