@@ -104,16 +104,30 @@ func (s *Server) Handler() http.Handler {
 	return httpd.CORS(mux)
 }
 
-// Federation is what other servers reach: so far only which program this is.
+// Federation is what other servers reach: so far only which program this is, and that it has no keys of servers.
 func (s *Server) Federation() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /_matrix/federation/v1/version", httpd.JSON(s.HTTP, func(*http.Request, *httpd.None) (*federationVersion, error) {
-		v := &federationVersion{}
-		v.Server.Name, v.Server.Version = "Despatch", s.Version
-		return v, nil
-	}))
+	for _, rt := range []route{open(s, "GET /_matrix/federation/v1/version", s.federationVersion), open(s, "POST /_matrix/key/v2/query", s.serverKeys)} {
+		mux.Handle(rt.method+" "+rt.paths[0], rt.handler)
+	}
 	mux.Handle("/", httpd.NoRoute(s.HTTP, mux))
 	return mux
+}
+
+// federationVersion implements Server-Server API, "GET /_matrix/federation/v1/version".
+func (s *Server) federationVersion(*http.Request, *httpd.None) (*federationVersion, error) {
+	v := &federationVersion{}
+	v.Server.Name, v.Server.Version = "Despatch", s.Version
+	return v, nil
+}
+
+type serverKeysResponse struct {
+	Keys []string `json:"server_keys"`
+}
+
+// serverKeys implements Server-Server API, "POST /_matrix/key/v2/query": the keys of other servers are not kept here.
+func (s *Server) serverKeys(*http.Request, *httpd.None) (*serverKeysResponse, error) {
+	return &serverKeysResponse{[]string{}}, nil
 }
 
 type federationVersion struct {

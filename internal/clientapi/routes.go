@@ -239,6 +239,10 @@ func (s *Server) routes() []route {
 		open(s, "POST /_matrix/client/v1/appservice/{serviceID}/ping", s.pingBridge),
 		signedIn(s, "POST /_matrix/client/unstable/com.beeper.backfill/rooms/{roomID}/batch_send", s.bringIn, httpd.Write, httpd.MaxBody(maxBatchBody)),
 
+		// What other servers ask; they have an address of their own too
+		open(s, "GET /_matrix/federation/v1/version", s.federationVersion),
+		open(s, "POST /_matrix/key/v2/query", s.serverKeys),
+
 		// Despatch's own, for its messenger
 		signedIn(s, "GET /_despatch/v1/receipt/{roomID}/{eventID}", s.recordReceipt),
 
