@@ -1,11 +1,11 @@
 // Package sqlfile reads SQLite databases that were handed in: a phone's or a computer's own store of
 // messages, plain or encrypted with SQLCipher.
 //
-// Such a file is a stranger's. It is copied to a private temporary file, of which no byte of the
-// original ever changes; the copy is checked page by page before SQLite sees it, is opened for reading
-// only, with a schema that is not trusted, without extensions, and with bounds on rows, on what a query
-// gives out, and on time by the caller's context. Whatever is wrong with it comes back as a
-// [capture.FileError].
+// Such a file is a stranger's. It is copied to a private temporary file, which has no name any more once
+// it is open; of the original no byte ever changes. The copy is checked page by page before SQLite sees
+// it, is opened for reading only, with a schema that is not trusted, without extensions, and with bounds
+// on rows, on what a query gives out, and on time by the caller's context. Whatever is wrong with it
+// comes back as a [capture.FileError].
 //
 // A database may have its newest changes in a second file beside it, its write-ahead log. It is merged
 // into the copy, as far as its checksums hold. Where it is missing, [DB.Warnings] says what that means.
@@ -140,6 +140,9 @@ func (c *copied) finish(ctx context.Context, pages pageReader, wal *capture.Memb
 		db.closePool()
 		return nil, err
 	}
+	// Where an open file can lose its name, no crash leaves somebody's messages behind. Where it cannot,
+	// Close removes it.
+	os.RemoveAll(db.dir)
 	return db, nil
 }
 
