@@ -216,7 +216,13 @@ func (i *iphoneReading) message(ctx context.Context, row *sqlfile.Row) error {
 	if err != nil {
 		return err
 	}
-	if err := i.info.Each(ctx, row.Key(), func(m *sqlfile.Row) error { i.reactions(o, c, m.Bytes("ZRECEIPTINFO")); return nil }); err != nil {
+	if err := i.info.Each(ctx, row.Key(), func(m *sqlfile.Row) error {
+		i.reactions(o, c, m.Bytes("ZRECEIPTINFO"))
+		if o.Kind == capture.KindPoll {
+			o.Poll = pollOf(m.Bytes("ZRECEIPTINFO"))
+		}
+		return nil
+	}); err != nil {
 		return err
 	}
 	if err := i.preview.Each(ctx, row.Key(), func(m *sqlfile.Row) error {
@@ -252,8 +258,13 @@ func (i *iphoneReading) message(ctx context.Context, row *sqlfile.Row) error {
 			o.State.DeletedBy = "sender"
 		}
 	case capture.KindPoll:
-		o.Poll = &capture.Poll{Question: o.Body, Options: []capture.PollOption{}}
-		o.Doubt("poll_options_unread", "The options and votes are stored in a form that is not known.")
+		if o.Poll == nil {
+			o.Poll = &capture.Poll{Question: o.Body, Options: []capture.PollOption{}}
+			o.Doubt("poll_options_unread", "The options and votes are not stored where they are known to be.")
+		}
+		if o.Body == "" {
+			o.Body, o.Text = o.Poll.Question, o.Poll.Question
+		}
 	}
 	return c.Item(o)
 }
@@ -361,4 +372,50 @@ func (i *iphoneReading) reactions(o *capture.Observation, c *tally.Chat, b []byt
 			return nil
 		})
 	})
+}
+
+// pollOf reads a poll in field 8 of what is stored with a message's receipts: field 2 is the question,
+// each field 3 has an option in its field 1, and each field 6 is somebody's vote, whose fields 1 are the
+// options chosen, counted from 0. It returns nil if there is none.
+func pollOf(b []byte) *capture.Poll {
+	var poll *capture.Poll
+	protowire.Each(b, func(f protowire.Field) error {
+		if f.Number != 8 || f.Bytes == nil {
+			return nil
+		}
+		p := &capture.Poll{Options: []capture.PollOption{}}
+		var votes []uint64
+		err := protowire.Each(f.Bytes, func(g protowire.Field) error {
+			switch {
+			case g.Number == 2:
+				p.Question = strings.ToValidUTF8(g.Text(), "\uFFFD")
+			case g.Number == 3 && g.Bytes != nil && len(p.Options) < 1000:
+				return protowire.Each(g.Bytes, func(h protowire.Field) error {
+					if h.Number == 1 && h.Bytes != nil {
+						p.Options = append(p.Options, capture.PollOption{Text: strings.ToValidUTF8(h.Text(), "\uFFFD")})
+					}
+					return nil
+				})
+			case g.Number == 6 && g.Bytes != nil:
+				return protowire.Each(g.Bytes, func(h protowire.Field) error {
+					if h.Number == 1 && h.Bytes == nil {
+						votes = append(votes, h.Varint)
+					}
+					return nil
+				})
+			}
+			return nil
+		})
+		if err != nil || p.Question == "" || len(p.Options) == 0 {
+			return nil
+		}
+		for _, v := range votes {
+			if v < uint64(len(p.Options)) {
+				p.Options[v].Votes++
+			}
+		}
+		poll = p
+		return nil
+	})
+	return poll
 }

@@ -396,6 +396,8 @@ func TestIPhone(t *testing.T) {
 		m(7, 1, 0, "3EB0AAAA0007", 6000, 4, nil), row{"ZWAMEDIAITEM", "Z_PK", 5, "ZMESSAGE", 7, "ZVCARDNAME", "Bob Example", "ZVCARDSTRING", bobCard},
 		m(8, 1, 0, "3EB0AAAA0008", 7000, 77, nil), row{"ZWAMEDIAITEM", "Z_PK", 6, "ZMESSAGE", 8, "ZVCARDSTRING", "audio/ogg; codecs=opus", "ZMOVIEDURATION", 4},
 		m(9, 9, 0, "3EB0AAAA0009", 8000, 0, "Left over", "ZFROMJID", ashaJID),
+		m(10, 2, 1, "3EB0AAAA000A", 9000, 46, nil), row{"ZWAMESSAGEINFO", "Z_PK", 2, "ZMESSAGE", 10, "ZRECEIPTINFO", pb(4, 1, 8, pb(2, "Where?", 3, pb(1, "Town hall"), 3, pb(1, "Library"), 4, 0, 6, pb(1, 0, 1, 1, 2, t0), 6, pb(1, 0, 2, t0)))},
+		m(11, 2, 1, "3EB0AAAA000B", 10000, 46, "When?"),
 	)
 	r := capturetest.Must(t, Parser{}, capture.Options{Self: "Margaret"}, capturetest.Zip(t, "backup.zip", capturetest.Entry{Name: "wa/ChatStorage.sqlite", Data: string(db)},
 		capturetest.Entry{Name: "wa/Message/Media/447700900009-1700000000@g.us/a/b/pic.jpg", Data: picture}))
@@ -409,6 +411,8 @@ func TestIPhone(t *testing.T) {
 		"Asha Rao|3EB0AAAA0007|contact|Asha Rao|6000..6999||text Bob Example|contact Bob Example.vcf present 65",
 		"Asha Rao|3EB0AAAA0008|media|Asha Rao|7000..7999||audio  omitted 0 (4 s; was not on the phone)|? unknown_type",
 		"A deleted conversation (9)|3EB0AAAA0009|text|Asha Rao|8000..8999|Left over|? conversation_deleted",
+		"Water|3EB0AAAA000A|poll|Margaret|9000..9999|Where?|poll Where? [{Town hall 2} {Library 1}]",
+		"Water|3EB0AAAA000B|poll|Margaret|10000..10999|When?|poll When? []|? poll_options_unread",
 	})
 	if r.Messages[0].Origin.Path != "wa/ChatStorage.sqlite#ZWAMESSAGE" || r.Variant != "ios_database" {
 		t.Errorf("origin is %+v of %s", r.Messages[0].Origin, r.Variant)
