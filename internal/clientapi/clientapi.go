@@ -147,6 +147,8 @@ func refusal(err error) error {
 		return err
 	case errors.As(err, &refused):
 		return httpd.Forbidden("%s", refused.Reason)
+	case errors.As(err, &rejected) && malformed(rejected.Rule):
+		return httpd.InvalidParam("%s", rejected.Reason)
 	case errors.As(err, &rejected):
 		return httpd.Forbidden("%s", rejected.Reason)
 	case errors.Is(err, room.ErrNotices):
@@ -167,6 +169,16 @@ func refusal(err error) error {
 		return httpd.InvalidParam("%s", err)
 	}
 	return err
+}
+
+// malformed reports whether a rule is about how an event is written, and not about who may send it: rules 1 and 9.1
+// to 9.3 of room versions 7 to 11, and 10.1 to 10.4 of version 12.
+func malformed(rule string) bool {
+	switch rule {
+	case "9.1", "9.2", "9.3", "10.1", "10.2", "10.3", "10.4":
+		return true
+	}
+	return strings.HasPrefix(rule, "1.")
 }
 
 // Explain gives errors of the record and the database words that a person can act on. It is the

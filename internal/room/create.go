@@ -122,6 +122,11 @@ func (s *Service) create(b *recorder.Batch, c Create, creator Profile, invited [
 			creation[k] = v
 		}
 	}
+	if c.Preset == "trusted_private_chat" && c.Version.PrivilegedCreators() && len(c.Invite) > 0 {
+		if err := shareCreation(creation, c.Invite); err != nil {
+			return "", err
+		}
+	}
 	// Room version 11 no longer asks for it, but clients of that time cannot read a create event without it, and
 	// then take the room for one of version 1.
 	if c.Version != matrix.V12 {
@@ -169,6 +174,24 @@ func (s *Service) create(b *recorder.Batch, c Create, creator Profile, invited [
 	return lv.id, nil
 }
 
+// shareCreation makes those who are invited to a room of people who trust one another its creators too, where that is
+// what outranks every level (Client-Server API, "Creation": trusted_private_chat).
+func shareCreation(creation map[string]any, invited []matrix.UserID) error {
+	var creators []matrix.UserID
+	if raw, ok := creation["additional_creators"].(jsontext.Value); ok {
+		if err := json.Unmarshal(raw, &creators); err != nil {
+			return fmt.Errorf("%w: additional_creators is a list of user IDs", matrix.ErrInvalid)
+		}
+	}
+	for _, who := range invited {
+		if !slices.Contains(creators, who) {
+			creators = append(creators, who)
+		}
+	}
+	creation["additional_creators"] = creators
+	return nil
+}
+
 // preset is the state that a new room has after its power levels, in the order of the specification.
 func preset(c Create) []State {
 	rule, visibility, guests := "invite", "shared", "can_join"
@@ -213,7 +236,7 @@ func (s *Service) powers(c Create) ([]byte, error) {
 	if !c.Version.PrivilegedCreators() {
 		users[string(c.Creator)] = 100
 	}
-	if c.Preset == "trusted_private_chat" {
+	if c.Preset == "trusted_private_chat" && !c.Version.PrivilegedCreators() {
 		for _, who := range c.Invite {
 			users[string(who)] = 100
 		}

@@ -421,7 +421,7 @@ func (s *Service) check(d *Draft) error {
 	case "m.room.encryption", "m.room.encrypted":
 		return &Refused{"Conversations here are on the record and cannot be end-to-end encrypted. They are encrypted on the way and where they are kept. Send it unencrypted, or do not send it."}
 	case matrix.TypeCreate:
-		return &Refused{"A conversation can be created only once."}
+		return fmt.Errorf("%w: a conversation is created only once", matrix.ErrInvalid)
 	}
 	if d.StateKey == nil {
 		if f := policy.Detect(textOf(d.Content)); f != nil && f.Refuse {
