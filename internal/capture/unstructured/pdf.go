@@ -17,7 +17,7 @@ func readPDF(c *contents, data []byte) {
 		c.doubt("encrypted", "The PDF is encrypted, so its text cannot be searched. Hand it in without a password too, if you can.")
 		return
 	}
-	p := &pdfReader{pdfFile: f, fonts: map[any]*pdfFont{}, work: pdfWork}
+	p := &pdfReader{pdfFile: f, fonts: map[any]*pdfFont{}}
 	pages := f.pages()
 	for i, page := range pages {
 		if p.out.Len() > maxText || p.work <= 0 {
@@ -33,7 +33,7 @@ func readPDF(c *contents, data []byte) {
 	if p.unknown > 0 {
 		c.doubt("letters_unknown", "%d letters of it could not be read: the PDF does not say which they are.", p.unknown)
 	}
-	c.cut = c.cut || f.starved
+	c.cut = c.cut || f.starved || f.work <= 0
 	if c.text == "" {
 		c.doubt("words_not_read", "No text is in the PDF: it may be of scanned pages. Its words cannot be searched.")
 	}
@@ -94,7 +94,6 @@ type pdfReader struct {
 	fonts   map[any]*pdfFont
 	out     strings.Builder
 	unknown int64
-	work    int64 // steps left
 }
 
 func (p *pdfReader) page(d pdfDict) {
@@ -114,7 +113,7 @@ func (p *pdfReader) page(d pdfDict) {
 
 // show reads a content stream (7.8, 9.4): words, and where lines begin.
 func (p *pdfReader) show(content []byte, resources pdfDict, depth int) {
-	l := &pdfLexer{b: content}
+	l := p.lexer(content)
 	var args []any
 	var font *pdfFont
 	number := func(i int) float64 {
@@ -126,7 +125,6 @@ func (p *pdfReader) show(content []byte, resources pdfDict, depth int) {
 	}
 	t := textPlace{scale: 1}
 	for p.work > 0 && p.out.Len() <= maxText {
-		p.work--
 		v, ok := l.next(0)
 		if !ok {
 			return
@@ -221,7 +219,6 @@ func (p *pdfReader) form(v any, resources pdfDict, depth int) {
 // within an array is a gap between words.
 func (p *pdfReader) words(list []any, font *pdfFont) (width float64) {
 	for _, v := range list {
-		p.work--
 		switch v := v.(type) {
 		case pdfString:
 			s, w, unknown := font.decode(v)
@@ -328,10 +325,9 @@ func (p *pdfReader) widths(f *pdfFont, d pdfDict) {
 
 // toUnicode reads which letters codes are (9.10.3).
 func (p *pdfReader) toUnicode(f *pdfFont, data []byte) {
-	l := &pdfLexer{b: data}
+	l := p.lexer(data)
 	var args []any
 	for p.work > 0 && len(f.codes) < 1<<16 {
-		p.work--
 		v, ok := l.next(0)
 		if !ok {
 			return

@@ -31,16 +31,18 @@ type (
 // Bounds of a PDF.
 const (
 	pdfObjects  = 200_000
-	pdfUnpacked = 4 * maxRead // bytes, all streams together
+	pdfUnpacked = 2 * maxRead // bytes, all streams together
+	pdfItems    = 200_000     // in one array or dictionary
 	pdfDepth    = 40          // of objects within one another
 	pdfPages    = 5000
-	pdfWork     = 50_000_000 // steps of reading page contents
+	pdfWork     = 10_000_000 // words and values, all together
 )
 
 // pdfLexer reads objects from bytes (7.2, 7.3).
 type pdfLexer struct {
-	b  []byte
-	at int
+	b    []byte
+	at   int
+	work *int64 // words and values that may yet be read
 }
 
 func pdfSpace(c byte) bool {
@@ -67,9 +69,10 @@ func (l *pdfLexer) skip() {
 // next returns the next object, or false at the end. Closing brackets come as words.
 func (l *pdfLexer) next(depth int) (any, bool) {
 	l.skip()
-	if l.at >= len(l.b) || depth > pdfDepth {
+	if l.at >= len(l.b) || depth > pdfDepth || *l.work <= 0 {
 		return nil, false
 	}
+	*l.work--
 	c := l.b[l.at]
 	switch {
 	case c == '/':
@@ -210,7 +213,9 @@ func (l *pdfLexer) array(depth int) pdfArray {
 		if !ok || v == pdfWord("]") || v == pdfWord(">>") {
 			return out
 		}
-		out = put(out, v)
+		if len(out) < pdfItems {
+			out = put(out, v)
+		}
 	}
 }
 
@@ -221,7 +226,9 @@ func (l *pdfLexer) dict(depth int) pdfDict {
 		if !ok || v == pdfWord(">>") || v == pdfWord("endobj") || v == pdfWord("stream") {
 			break
 		}
-		list = put(list, v)
+		if len(list) < pdfItems {
+			list = put(list, v)
+		}
 	}
 	out := pdfDict{}
 	for i := 0; i+1 < len(list); i += 2 {
@@ -239,24 +246,27 @@ type pdfFile struct {
 	objects map[int]any
 	trailer pdfDict
 	budget  int64 // bytes that may yet be unpacked
-	starved bool  // the budget was not enough
+	work    int64 // words and values that may yet be read
+	starved bool  // one of them was not enough
 }
+
+func (f *pdfFile) lexer(b []byte) *pdfLexer { return &pdfLexer{b: b, work: &f.work} }
 
 // openPDF finds the objects of a file (7.5).
 func openPDF(data []byte) *pdfFile {
-	f := &pdfFile{objects: map[int]any{}, trailer: pdfDict{}, budget: pdfUnpacked}
+	f := &pdfFile{objects: map[int]any{}, trailer: pdfDict{}, budget: pdfUnpacked, work: pdfWork}
 	var packed []pdfStream
 	for rest := data; ; { // the trailers first, each of which may stand anywhere
 		_, after, ok := bytes.Cut(rest, []byte("trailer"))
 		if !ok {
 			break
 		}
-		l := &pdfLexer{b: after[:min(len(after), 1<<16)]}
+		l := f.lexer(after[:min(len(after), 1<<16)])
 		d, _ := l.next(0)
 		f.addTrailer(d)
 		rest = after[l.at:]
 	}
-	for at := 0; len(f.objects) < pdfObjects; {
+	for at := 0; len(f.objects) < pdfObjects && f.work > 0; {
 		i := bytes.Index(data[at:], []byte("obj"))
 		if i < 0 {
 			break
@@ -266,7 +276,8 @@ func openPDF(data []byte) *pdfFile {
 		if !ok {
 			continue
 		}
-		l := &pdfLexer{b: data, at: at}
+		l := f.lexer(data)
+		l.at = at
 		v, ok := l.next(0)
 		if !ok {
 			continue
@@ -323,7 +334,7 @@ func objectNumber(b []byte) (int, bool) {
 
 // streamOf returns the stream that follows a dictionary, if one does, and where it ends (7.3.8).
 func streamOf(d pdfDict, data []byte, at int) (s pdfStream, end int, ok bool) {
-	l := &pdfLexer{b: data, at: at}
+	l := &pdfLexer{b: data, at: at} // only to pass over spaces
 	l.skip()
 	rest, ok := bytes.CutPrefix(data[l.at:], []byte("stream"))
 	if !ok {
@@ -354,7 +365,7 @@ func (f *pdfFile) unpackObjects(s pdfStream) {
 	if first < 0 || int64(first) > int64(len(data)) {
 		return
 	}
-	index := &pdfLexer{b: data[:int(first)]}
+	index := f.lexer(data[:int(first)])
 	for i := 0; i < int(min(n, pdfObjects)) && len(f.objects) < pdfObjects; i++ {
 		num, ok1 := index.next(0)
 		off, ok2 := index.next(0)
@@ -364,7 +375,8 @@ func (f *pdfFile) unpackObjects(s pdfStream) {
 			return
 		}
 		if _, there := f.objects[int(id)]; !there {
-			l := &pdfLexer{b: data, at: int(first + at)}
+			l := f.lexer(data)
+			l.at = int(first + at)
 			if v, ok := l.next(0); ok {
 				f.objects[int(id)] = v
 			}

@@ -132,7 +132,7 @@ func readOffice(c *contents, label string, data []byte) {
 	files := slices.Clone(z.File)
 	slices.SortStableFunc(files, func(a, b *zip.File) int { return rank(a.Name) - rank(b.Name) })
 	var b strings.Builder
-	budget := int64(4 * maxRead) // unpacked, all together
+	budget := int64(2 * maxRead) // unpacked, all together
 	for _, e := range files {
 		if rank(e.Name) == other || b.Len() > maxText {
 			continue
