@@ -69,12 +69,15 @@ func formOf(m *capture.Member) (form, error) {
 				return formMbox, nil
 			}
 		}
+		if isMail(rest, m.Name) { // a mail with the envelope's sender above it
+			return formEML, nil
+		}
 		return formNone, nil
 	}
-	if line, rest := cutLine(head); len(line) > 0 && len(line) < 12 && len(bytes.Trim(line, "0123456789 ")) == 0 && isMail(rest) {
+	if line, rest := cutLine(head); len(line) > 0 && len(line) < 12 && len(bytes.Trim(line, "0123456789 ")) == 0 && isMail(rest, "") {
 		return formEMLX, nil
 	}
-	if isMail(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF"))) {
+	if isMail(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF")), m.Name) {
 		return formEML, nil
 	}
 	return formNone, nil
@@ -86,13 +89,12 @@ func firstLine(b []byte) []byte {
 }
 
 // isMail reports whether bytes begin as a mail does: fields from the first line on, of which one says who
-// wrote it or when, and another is one that mails have.
-func isMail(head []byte) bool {
-	line := firstLine(head)
-	if name, _, ok := fieldOf(line); !ok || !mailFields[name] && !strings.HasPrefix(name, "x-") && !strings.HasPrefix(name, "arc-") && !strings.HasPrefix(name, "list-") {
-		return false
-	}
-	if bytes.IndexByte(head, 0) >= 0 && bytes.IndexByte(head, 0) < len(line) {
+// wrote it or when, and another is one that mails have; or fields of which one is of MIME. Of a file that
+// is called a mail less is asked.
+func isMail(head []byte, name string) bool {
+	head = bytes.TrimLeft(head, " \t")
+	first, _, ok := fieldOf(firstLine(head))
+	if !ok || bytes.IndexByte(firstLine(head), 0) >= 0 {
 		return false
 	}
 	h, _, odd := parseHeader(head)
@@ -109,7 +111,17 @@ func isMail(head []byte) bool {
 			said = true
 		}
 	}
-	return said && len(known) >= 2
+	switch strings.ToLower(path.Ext(name)) {
+	case ".eml", ".emlx", ".mime":
+		return len(known) >= 1
+	}
+	if !mailFields[first] && !strings.HasPrefix(first, "x-") && !strings.HasPrefix(first, "arc-") && !strings.HasPrefix(first, "list-") &&
+		!strings.HasPrefix(first, "resent-") && !strings.HasPrefix(first, "content-") {
+		return false
+	}
+	kind := parseMedia(h.value("content-type")).kind
+	mime := h.value("mime-version") != nil || strings.HasPrefix(kind, "multipart/") || kind == "message/rfc822" || kind != "" && h.value("content-transfer-encoding") != nil
+	return said && len(known) >= 2 || mime && odd == 0
 }
 
 // found is a member that holds mails.
@@ -264,17 +276,15 @@ func (r *reading) eml(m found) error {
 	if err != nil {
 		return err
 	}
-	mail, shift := raw.Bytes(), 0
+	mail := raw.Bytes()
 	size := int64(len(mail)) + n
 	if m.form == formEMLX {
 		line, rest := cutLine(mail)
-		shift = len(mail) - len(rest)
 		if want, err := strconv.Atoi(string(bytes.TrimSpace(line))); err == nil && want >= 0 && want <= len(rest) {
 			rest = rest[:want]
 		}
 		mail = rest
 	}
-	_ = shift
 	mail = bytes.TrimPrefix(mail, []byte("\xEF\xBB\xBF"))
 	l := readMail(mail, r.opt)
 	if n > 0 {

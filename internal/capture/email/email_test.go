@@ -318,6 +318,11 @@ func TestTraps(t *testing.T) {
 		{"odd lines", "From: a@b.example\nthis is no field\nDate: Mon, 3 Jun 2024 10:00:00 +0000\n\nx\n", "x\n", "odd_header", ""},
 		{"plain says nothing", head + "Content-Type: multipart/alternative; boundary=b\n\n--b\n\n\n--b\nContent-Type: text/html\n\n<p>shown</p>\n--b--\n", "<p>shown</p>", "", ""},
 		{"alternatives differ", head + "Content-Type: multipart/alternative; boundary=b\n\n--b\n\nhello\n--b\nContent-Type: text/html\n\n<p>" + strings.Repeat("secret words ", 60) + "</p>\n--b--\n", "hello", "alternatives_differ", ""},
+		{"no empty line", "From: a@b.example\nDate: Mon, 3 Jun 2024 10:00:00 +0000\nHello there,\nhow are you?\n", "Hello there,\nhow are you?\n", "odd_header", ""},
+		{"a space for the empty line", head + " \nHello there,\nhow are you?\n", "Hello there,\nhow are you?\n", "", ""},
+		{"envelope above", "From a@b.example\n" + head + "\nx\n", "x\n", "", ""},
+		{"encoding that is none", head + "Content-Transfer-Encoding: text/html\n\nx\n", "x\n", "encoding_unknown", ""},
+		{"encoding by another name", head + "Content-Transfer-Encoding: quoted printable\n\n=41\n", "A\n", "", ""},
 		{"tnef", head + "Content-Type: application/ms-tnef\n\nnot really\n", "", "tnef", "winmail.dat=not really\n"},
 	} {
 		p, err := parse(t, file(t, "x.eml", []byte(w.mail)))
@@ -350,6 +355,11 @@ func TestAddresses(t *testing.T) {
 		{`Broken "quote <a@b.c>, d@e.f`, `Broken quote|a@b.c ; |d@e.f`},
 		{`Nobody`, `|Nobody`},
 		{`x@y.z <x@y.z>`, `|x@y.z`},
+		{`Bob <b@c.d> Tom <t@x.y>`, `Bob|b@c.d ; Tom|t@x.y`},
+		{`a@b.c d@e.f`, `|a@b.c ; |d@e.f`},
+		{`Big Bug bb@bug.example`, `Big Bug|bb@bug.example`},
+		{`Pete(A nice \) chap) <pete(his account)@silly.test(his host)>`, `Pete|pete@silly.test`},
+		{`(Empty list)(start)Undisclosed recipients  :(nobody(that I know))  ;`, ``},
 		{`/O=EX/CN=ASHA`, `/O=EX/CN=ASHA|`},
 	} {
 		var got []string
@@ -390,6 +400,7 @@ func TestDates(t *testing.T) {
 		{"Mon, 3 Jun 2024 05:15:30 EDT", 1717406130, capture.ZoneOffset},
 		{"Mon,  3 Jun 2024 09:15:30 GMT", 1717406130, capture.ZoneOffset},
 		{"Mon, 03 Jun 24 09:15:30 -0000", 1717406130, capture.ZoneOffset},
+		{"Mon, 3 Jun 2024 03:15:30 -600", 1717406130, capture.ZoneOffset},
 		{"2024-06-03T09:15:30Z", 1717406130, capture.ZoneOffset},
 		{"Mon Jun  3 09:15:30 2024", 1717406130 - 14*3600, capture.ZoneUnknown},
 		{"Mon, 3 Jun 2024 09:15:30 XYZ", 1717406130 - 14*3600, capture.ZoneUnknown},

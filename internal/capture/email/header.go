@@ -46,8 +46,8 @@ func (h header) all(name string) [][]byte {
 }
 
 // parseHeader reads the header that raw begins with (RFC 5322, 2.2) and returns what follows the empty
-// line. Lines that are no field are passed over, and counted, since mails that went through faulty
-// programs have them.
+// line. Mails that went through faulty programs have lines that are no field: such a line is passed over,
+// and counted, if a field follows it; else the empty line is missing, and the line begins the body.
 func parseHeader(raw []byte) (h header, body []byte, odd int) {
 	rest := raw
 	read := 0
@@ -60,29 +60,37 @@ func parseHeader(raw []byte) (h header, body []byte, odd int) {
 			odd++
 			return h, rest, odd
 		}
-		if line[0] == ' ' || line[0] == '\t' {
-			if len(h) == 0 {
+		blank := len(bytes.TrimSpace(line)) == 0
+		name, value, ok := fieldOf(bytes.TrimLeft(line, " \t"))
+		switch {
+		case (line[0] == ' ' || line[0] == '\t') && len(h) > 0 && !blank:
+			f := &h[len(h)-1]
+			f.value = append(append(f.value[:len(f.value):len(f.value)], ' '), bytes.TrimSpace(line)...)
+		case !blank && ok:
+			h = append(h, field{name, value})
+		case headerGoesOn(next) && !bytes.HasPrefix(line, []byte("--")):
+			if !blank && !bytes.HasPrefix(line, []byte("From ")) && !bytes.HasPrefix(line, []byte(">From ")) {
 				odd++
-			} else if f := &h[len(h)-1]; len(bytes.TrimSpace(line)) > 0 {
-				f.value = append(append(f.value[:len(f.value):len(f.value)], ' '), bytes.TrimSpace(line)...)
 			}
-			rest = next
-			continue
-		}
-		name, value, ok := fieldOf(line)
-		if !ok {
+		case blank:
+			return h, next, odd
+		default:
 			odd++
-			// A boundary means that the empty line is missing.
-			if bytes.HasPrefix(line, []byte("--")) {
-				return h, rest, odd
-			}
-			rest = next
-			continue
+			return h, rest, odd
 		}
-		h = append(h, field{name, value})
 		rest = next
 	}
 	return h, nil, odd
+}
+
+// headerGoesOn reports whether a line is a field, or goes on with one.
+func headerGoesOn(b []byte) bool {
+	line, _ := cutLine(b)
+	if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
+		return len(bytes.TrimSpace(line)) > 0
+	}
+	_, _, ok := fieldOf(line)
+	return ok
 }
 
 // cutLine returns the first line without its end, and what follows.
@@ -215,15 +223,13 @@ func addresses(values [][]byte) []address {
 			one, rest, whole := cutAddress(v)
 			if !whole {
 				for one := range bytes.SplitSeq(v, []byte(",")) {
-					if a := parseAddress(one); a != (address{}) && len(list) < maxAddresses {
-						list = append(list, a)
+					if len(list) < maxAddresses {
+						list = append(list, parseAddresses(one)...)
 					}
 				}
 				break
 			}
-			if a := parseAddress(one); a != (address{}) {
-				list = append(list, a)
-			}
+			list = append(list, parseAddresses(one)...)
 			v = rest
 		}
 	}
@@ -252,6 +258,10 @@ func cutAddress(v []byte) (one, rest []byte, whole bool) {
 			angle = true
 		case c == '>':
 			angle = false
+			// Another address follows without a comma.
+			if rest := bytes.TrimLeft(v[i+1:], " \t"); len(rest) > 0 && bytes.IndexByte([]byte(",;(>"), rest[0]) < 0 && bytes.IndexByte(rest, '@') >= 0 {
+				return v[start : i+1], rest, true
+			}
 		case c == ':' && !angle && !bytes.ContainsAny(v[start:i], "@="):
 			start = i + 1
 		case (c == ',' || c == ';') && !angle:
@@ -261,7 +271,29 @@ func cutAddress(v []byte) (one, rest []byte, whole bool) {
 	return v[start:], nil, !quoted && comment == 0 && !angle
 }
 
+// parseAddresses reads what stands between two commas: an address, or several that only spaces part.
+func parseAddresses(v []byte) []address {
+	if bytes.IndexByte(v, '<') < 0 && bytes.IndexByte(v, '(') < 0 && bytes.Count(v, []byte("@")) > 1 {
+		var list []address
+		for _, w := range bytes.Fields(v) {
+			if bytes.Count(w, []byte("@")) != 1 {
+				list = nil
+				break
+			}
+			list = append(list, parseAddress(w))
+		}
+		if len(list) > 1 {
+			return list
+		}
+	}
+	if a := parseAddress(v); a != (address{}) {
+		return []address{a}
+	}
+	return nil
+}
+
 func parseAddress(v []byte) address {
+	v, comment := comments(v)
 	v = bytes.TrimSpace(v)
 	if len(v) == 0 {
 		return address{}
@@ -280,15 +312,47 @@ func parseAddress(v []byte) address {
 		}
 		return a
 	}
-	var comment []byte
-	if i := bytes.IndexByte(v, '('); i >= 0 {
-		comment = bytes.Trim(v[i:], "() ")
-		v = bytes.TrimSpace(v[:i])
-	}
-	if bytes.IndexByte(v, '@') < 0 && bytes.IndexByte(v, '"') >= 0 || bytes.IndexByte(v, '@') < 0 && bytes.ContainsAny(v, " =") {
+	at := bytes.IndexByte(v, '@')
+	if at < 0 && bytes.ContainsAny(v, "\" =") {
 		return address{name: text(unquote(v))}
 	}
+	// A name without angle brackets before the address.
+	if i := bytes.LastIndexByte(v[:max(at, 0)], ' '); i > 0 && i < at-1 && at < len(v)-1 && v[at+1] != ' ' && v[i-1] != '.' {
+		return address{name: text(unquote(v[:i])), email: mailbox(v[i:])}
+	}
 	return address{name: text(unquote(comment)), email: mailbox(v)}
+}
+
+// comments takes out what stands in parentheses, outside of quotation marks, and returns the first of it.
+func comments(v []byte) (rest, first []byte) {
+	if bytes.IndexByte(v, '(') < 0 {
+		return v, nil
+	}
+	quoted, depth, start := false, 0, 0
+	for i := 0; i < len(v); i++ {
+		c := v[i]
+		switch {
+		case c == '\\' && i+1 < len(v):
+			if depth == 0 {
+				rest = append(rest, c, v[i+1])
+			}
+			i++
+		case depth == 0 && c == '"':
+			quoted = !quoted
+			rest = append(rest, c)
+		case !quoted && c == '(':
+			if depth++; depth == 1 {
+				start = i + 1
+			}
+		case !quoted && c == ')' && depth > 0:
+			if depth--; depth == 0 && first == nil {
+				first = v[start:i]
+			}
+		case depth == 0:
+			rest = append(rest, c)
+		}
+	}
+	return rest, first
 }
 
 func mailbox(b []byte) string {

@@ -260,7 +260,7 @@ func (s *splitter) headerFollows(blank bool) bool {
 
 // mailFields are the names by which a mail's header is known.
 var mailFields = map[string]bool{"from": true, "to": true, "cc": true, "subject": true, "date": true, "message-id": true, "received": true, "return-path": true,
-	"mime-version": true, "delivered-to": true, "reply-to": true, "sender": true, "in-reply-to": true, "references": true, "content-type": true,
+	"mime-version": true, "delivered-to": true, "reply-to": true, "sender": true, "in-reply-to": true, "references": true, "content-type": true, "content-transfer-encoding": true, "content-disposition": true,
 	"dkim-signature": true, "arc-seal": true, "authentication-results": true, "received-spf": true, "x-mailer": true, "user-agent": true, "x-received": true,
 	"x-gm-thrid": true, "x-mozilla-status": true, "x-mozilla-status2": true, "x-mozilla-keys": true, "x-original-to": true, "x-account-key": true,
 	"x-unsent": true, "bcc": true, "x-sender": true, "status": true, "x-status": true, "x-uid": true, "envelope-to": true, "resent-from": true, "thread-topic": true}

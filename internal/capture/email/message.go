@@ -52,9 +52,6 @@ func readMail(raw []byte, opt capture.Options) *letter {
 	l.head(p.header, opt)
 	l.contents(p, "", 0)
 	l.finish()
-	if p.oddLines > 0 {
-		l.doubt("odd_header", "Lines of its header are no fields, or the header is longer than any mail's. They are left aside.")
-	}
 	return l
 }
 
@@ -219,6 +216,9 @@ func date(raw string, zone *time.Location, clock string) (capture.Instant, bool)
 			s = s[:i+1] + offset
 		}
 	}
+	if i := strings.LastIndexAny(s, "+-"); i > 0 && len(s)-i == 4 && s[i-1] == ' ' && strings.Trim(s[i+1:], "0123456789") == "" {
+		s = s[:i+1] + "0" + s[i+1:] // -600
+	}
 	precision := "s"
 	if strings.Count(s, ":") == 1 {
 		precision = "min"
@@ -256,12 +256,15 @@ func hasOffset(s string) bool {
 
 func possible(t time.Time) bool {
 	_, offset := t.Zone()
-	return t.Year() >= 1970 && t.Year() < 9999 && offset >= -14*3600 && offset <= 14*3600
+	return t.Year() >= 1900 && t.Year() < 9999 && offset >= -14*3600 && offset <= 14*3600
 }
 
 // contents goes over the parts: texts become the body, everything else an attachment. Inside is the
 // name of the mail that holds the part, "" for the mail itself.
 func (l *letter) contents(p *part, inside string, depth int) {
+	if p.oddLines > 0 {
+		l.doubt("odd_header", "A line of its header is no field, or the header is longer than any mail's.")
+	}
 	if p.cutShort {
 		l.doubt("cut_short", "The end of one of its parts is missing: it was cut short on its way.")
 	}
@@ -369,10 +372,6 @@ func (l *letter) fault(code string) {
 func (l *letter) body(p *part) {
 	data, fault := p.decode()
 	l.fault(fault)
-	if fault == "encoding_unknown" {
-		l.attach(p, "")
-		return
-	}
 	if l.size+len(data) > maxBody {
 		l.doubt("text_too_long", fmt.Sprintf("Its text is longer than %d MB. What is beyond is kept as a file beside it.", maxBody>>20))
 		l.attach(p, "")

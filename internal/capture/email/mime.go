@@ -51,6 +51,9 @@ func (w *walk) part(raw []byte, kind string, depth int) *part {
 	p.kind = kind
 	p.disposition = parseMedia(p.header.value("content-disposition"))
 	p.encoding = strings.ToLower(strings.Trim(string(p.header.value("content-transfer-encoding")), " \t;\""))
+	if strings.HasPrefix(p.encoding, "quoted") {
+		p.encoding = strings.Join(strings.Fields(p.encoding), "")
+	}
 	if i := strings.IndexAny(p.encoding, " ;("); i >= 0 {
 		p.encoding = p.encoding[:i]
 	}
@@ -138,7 +141,7 @@ func (p *part) decode() (data []byte, fault string) {
 			fault = "malformed_base64"
 		}
 		return data, fault
-	case "quoted-printable":
+	case "quoted-printable", "quotedprintable", "quoted_printable":
 		if data, bad = decodeQuoted(p.raw, true); bad {
 			fault = "malformed_quoted_printable"
 		}
@@ -148,7 +151,7 @@ func (p *part) decode() (data []byte, fault string) {
 			fault = "malformed_uuencode"
 		}
 		return data, fault
-	case "", "7bit", "8bit", "binary":
+	case "", "7bit", "8bit", "binary", "7-bit", "8-bit", "8bits", "7bits", "none", "plain", "text":
 		return p.raw, ""
 	}
 	return p.raw, "encoding_unknown"
