@@ -21,7 +21,7 @@ var house = []struct {
 }{
 	{"ground", []string{"matrix", "eventauth", "policy", "pushrule", "record", "record/bundle", "sqldb", "httpd"}},
 	{"state", []string{"store", "recorder", "media", "stream"}},
-	{"services", []string{"identity", "room", "appservice", "push", "search", "capture", "capture/sqlfile", "capture/jsonfile", "capture/htmlfile", "capture/tally",
+	{"services", []string{"identity", "room", "appservice", "push", "search", "capture", "capture/sqlfile", "capture/protowire", "capture/jsonfile", "capture/htmlfile", "capture/tally",
 		"capture/whatsapp", "capture/whatsappdb", "capture/signal", "capture/sms", "capture/imessage", "capture/email", "capture/meta",
 		"capture/teams", "capture/google", "capture/zoom", "capture/telegram", "capture/slack", "capture/mattermost", "capture/tox",
 		"capture/nextcloud", "capture/unstructured", "capture/ocr", "capture/systems", "capture/folder", "capture/link", "capture/spillage", "capture/mailin", "capture/office", "retention", "disclosure", "assurance"}},
