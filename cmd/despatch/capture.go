@@ -39,9 +39,16 @@ else, or a folder: what belongs together in it, such as a chat and its media, is
   --self NAME         whose copy it is, where the files do not tell
   --secret-file FILE  passwords or keys that open the files, one a line; a - reads them from the standard input. On a
                       terminal they are asked for. They are never kept
+  --system NAME       where it was said, of files that do not tell, such as screenshots: siilo
+  --conversation NAME what the conversation is called there
+  --from, --to DAY    when it was said: 2026-03-31, or 2026-03-31T14:05
   --together          the files belong together: a chat and its media
   --dry-run           only say what would be; nothing is kept
   --json              one JSON object a line for each submission; doc/capture.md describes it
+
+With --nextcloud URL --room TOKEN --token-file FILE, instead of naming files, a conversation of Nextcloud Talk is fetched
+first: to the file that --dump names, which is then handed in. FILE has the app password, as user:password. The setting
+nextcloud-servers must allow the server.
 
 The same file again changes nothing, and an import that was broken off goes on where it stopped. While the server
 runs on the same folder, it does the work.
@@ -59,6 +66,8 @@ const (
 type captureJob struct {
 	as, zone, order, calendar string
 	self, secretFile          string
+	system, conversation      string
+	from, to                  string
 	together, dryRun, json    bool
 	secrets                   []string
 	options                   capture.Options
@@ -72,17 +81,7 @@ func captureCommand(ctx context.Context, p *program, args []string) error {
 		return captureNextcloud(ctx, p, args)
 	}
 	var j captureJob
-	c, rest, err := load("capture", args, p.env, func(f *flag.FlagSet) {
-		f.StringVar(&j.as, "as", "", "")
-		f.StringVar(&j.zone, "zone", "", "")
-		f.StringVar(&j.order, "date-order", "", "")
-		f.StringVar(&j.calendar, "calendar", "", "")
-		f.StringVar(&j.self, "self", "", "")
-		f.StringVar(&j.secretFile, "secret-file", "", "")
-		f.BoolVar(&j.together, "together", false, "")
-		f.BoolVar(&j.dryRun, "dry-run", false, "")
-		f.BoolVar(&j.json, "json", false, "")
-	})
+	c, rest, err := load("capture", args, p.env, j.flags)
 	if err != nil {
 		return err
 	}
@@ -104,6 +103,23 @@ func captureCommand(ctx context.Context, p *program, args []string) error {
 	return j.each(ctx, p, groups, func(ctx context.Context, p *program, files []*capture.File) (capture.Status, error) {
 		return j.submit(ctx, p, desk, files)
 	})
+}
+
+// flags are those of the command.
+func (j *captureJob) flags(f *flag.FlagSet) {
+	f.StringVar(&j.as, "as", "", "")
+	f.StringVar(&j.zone, "zone", "", "")
+	f.StringVar(&j.order, "date-order", "", "")
+	f.StringVar(&j.calendar, "calendar", "", "")
+	f.StringVar(&j.self, "self", "", "")
+	f.StringVar(&j.secretFile, "secret-file", "", "")
+	f.StringVar(&j.system, "system", "", "")
+	f.StringVar(&j.conversation, "conversation", "", "")
+	f.StringVar(&j.from, "from", "", "")
+	f.StringVar(&j.to, "to", "", "")
+	f.BoolVar(&j.together, "together", false, "")
+	f.BoolVar(&j.dryRun, "dry-run", false, "")
+	f.BoolVar(&j.json, "json", false, "")
 }
 
 // check reads the flags that have a meaning of their own.
@@ -155,7 +171,8 @@ func (j *captureJob) readSecrets(in io.Reader) error {
 
 // declared are the options as they are sent to a running server.
 func (j *captureJob) declared() captureOptions {
-	return captureOptions{Zone: j.zone, DateOrder: j.order, Calendar: j.calendar, Self: j.self, Secrets: j.secrets}
+	return captureOptions{Zone: j.zone, DateOrder: j.order, Calendar: j.calendar, Self: j.self, Secrets: j.secrets,
+		System: j.system, Conversation: j.conversation, From: j.from, To: j.to}
 }
 
 // asked reports whether a run wants a secret that somebody at a terminal can give now, and takes it.
@@ -183,10 +200,16 @@ type captureOptions struct {
 	Calendar  string   `json:"calendar"`
 	Self      string   `json:"self,omitzero"`
 	Secrets   []string `json:"secrets,omitempty"`
+
+	// Of a file that does not say so itself, such as a screenshot.
+	System       string `json:"system,omitzero"`
+	Conversation string `json:"conversation,omitzero"`
+	From         string `json:"from,omitzero"` // on the clock of Zone, or of UTC
+	To           string `json:"to,omitzero"`
 }
 
 func (o captureOptions) options() (capture.Options, error) {
-	opt := capture.Options{DateOrder: o.DateOrder, Calendar: o.Calendar, Self: o.Self, Secrets: o.Secrets}
+	opt := capture.Options{DateOrder: o.DateOrder, Calendar: o.Calendar, Self: o.Self, Secrets: o.Secrets, System: o.System, Conversation: o.Conversation}
 	if o.Zone != "" {
 		var err error
 		if opt.Zone, err = time.LoadLocation(o.Zone); err != nil || strings.EqualFold(o.Zone, "local") {
@@ -199,7 +222,39 @@ func (o captureOptions) options() (capture.Options, error) {
 	if !slices.Contains([]string{"", "gregorian", "buddhist"}, opt.Calendar) {
 		return opt, usagef("--calendar is gregorian or buddhist, not %q", opt.Calendar)
 	}
+	var err error
+	if opt.Happened.From, err = o.moment("from", o.From, 0); err != nil {
+		return opt, err
+	}
+	if opt.Happened.To, err = o.moment("to", o.To, 1); err != nil {
+		return opt, err
+	}
+	if h := opt.Happened; !h.To.IsZero() && h.To.Before(h.From) {
+		return opt, usagef("--to is before --from")
+	}
 	return opt, nil
+}
+
+// moment reads when something was said. A day alone is its beginning or, with days, that many days later: its end.
+func (o captureOptions) moment(flag, s string, days int) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	zone, err := time.LoadLocation(o.Zone) // UTC if empty
+	if err != nil {
+		return time.Time{}, err
+	}
+	if t, err := time.ParseInLocation("2006-01-02T15:04", s, zone); err == nil {
+		return t, nil
+	}
+	t, err := time.ParseInLocation("2006-01-02", s, zone)
+	if err != nil {
+		return t, usagef("--%s is a day, 2026-03-31, or a moment, 2026-03-31T14:05; %q is neither", flag, s)
+	}
+	if days > 0 {
+		t = t.AddDate(0, 0, days).Add(-time.Millisecond)
+	}
+	return t, nil
 }
 
 // groups sorts the named files and folders into submissions.

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -69,15 +67,7 @@ func captureNextcloud(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, files, err := load("capture", rest, p.env, func(f *flag.FlagSet) {
-		f.SetOutput(io.Discard)
-		for _, name := range []string{"as", "zone", "date-order", "calendar"} {
-			f.String(name, "", "")
-		}
-		for _, name := range []string{"together", "dry-run", "json"} {
-			f.Bool(name, false, "")
-		}
-	})
+	c, files, err := load("capture", rest, p.env, (&captureJob{}).flags)
 	if err != nil {
 		return err
 	}

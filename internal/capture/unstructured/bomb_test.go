@@ -26,10 +26,10 @@ func bomb(n int, text string) []byte {
 // TestBomb reads files that are made to take for ever: they end, with what could be read and a doubt.
 func TestBomb(t *testing.T) {
 	for name, data := range map[string][]byte{
-		"spaces":   bomb(80, "        "),
-		"words":    bomb(80, "a b c d "),
-		"brackets": bomb(80, "[[[[[[[["),
-		"shown":    bomb(80, "BT (ab) Tj ET "),
+		"spaces":   bomb(24, "        "),
+		"words":    bomb(24, "a b c d "),
+		"brackets": bomb(24, "[[[[[[[["),
+		"shown":    bomb(24, "BT (ab) Tj ET "),
 		"names":    []byte("%PDF-1.4\n" + strings.Repeat("1 0 obj ", 1<<20)),
 		"nested":   []byte("%PDF-1.4\n1 0 obj" + strings.Repeat("<<", 4<<20)),
 		"trailers": []byte("%PDF-1.4\n" + strings.Repeat("trailer<<", 1<<20)),
