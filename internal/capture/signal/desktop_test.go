@@ -151,7 +151,7 @@ func TestChangedBytes(t *testing.T) {
 			t.Fatalf("%d messages, books %+v", count, run.Reconciliation)
 		}
 	}
-	for range 60 {
+	for range 25 {
 		parse(capturetest.File(t, "x.sqlite", change(plain)))
 		s := newSingleWith(testKeys)
 		which := rng.IntN(len(statements))
@@ -167,7 +167,7 @@ func TestChangedBytes(t *testing.T) {
 			t.Fatalf("no fault of the file: %v", err)
 		}
 	}
-	for range 600 {
+	for range 300 {
 		which := rng.IntN(len(frames))
 		changed := append([][]byte{}, frames...)
 		changed[which] = change(changed[which])

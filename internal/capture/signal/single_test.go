@@ -192,9 +192,11 @@ func TestSingle(t *testing.T) {
 			if o := r.Messages[0]; o.Origin.Path != "signal-2024-09-10.backup#message" || o.Origin.Row != 1 {
 				t.Errorf("origin is %+v", o.Origin)
 			}
+			if version == 0 {
+				return // deriving keys takes its time
+			}
 			inZip := capturetest.Must(t, Parser{}, capture.Options{Secrets: []string{digits}}, capturetest.Zip(t, "b.zip", capturetest.Entry{Name: "signal.backup", Data: string(data)}))
 			compare(t, inZip, singleWant)
-
 			asked, err := capturetest.Parse(t, Parser{}, capture.Options{}, f)
 			if err != nil || asked.Status != capture.StatusNeedsAnswer || len(asked.Questions) != 1 {
 				t.Errorf("without a passphrase: %v, %+v", err, asked)

@@ -479,21 +479,21 @@ func BenchmarkParse100k(b *testing.B) {
 }
 
 func TestMemory(t *testing.T) {
-	f := capturetest.File(t, "msgstore.db", many(t, 30_000))
+	f := capturetest.File(t, "msgstore.db", many(t, 12_000))
 	var before, now runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	var peak uint64
 	n := 0
 	_, err := Parser{}.Parse(t.Context(), &capture.Source{Files: []*capture.File{f}}, capture.Options{}, func(*capture.Observation) error {
-		if n++; n%5000 == 0 {
+		if n++; n%2000 == 0 {
 			runtime.GC()
 			runtime.ReadMemStats(&now)
 			peak = max(peak, now.HeapAlloc-before.HeapAlloc)
 		}
 		return nil
 	})
-	if err != nil || n != 30_000 {
+	if err != nil || n != 12_000 {
 		t.Fatal(n, err)
 	}
 	if peak > 8<<20 {
@@ -542,7 +542,7 @@ func TestChangedBytes(t *testing.T) {
 	phone := database(t, iphoneSchema, row{"ZWACHATSESSION", "Z_PK", 1, "ZCONTACTJID", ashaJID}, row{"ZWAMESSAGE", "Z_PK", 1, "ZCHATSESSION", 1, "ZMESSAGEDATE", 1.5, "ZTEXT", "Hello", "ZMESSAGETYPE", 0},
 		row{"ZWAMEDIAITEM", "Z_PK", 1, "ZMESSAGE", 1, "ZMETADATA", pb(5, "3EB0AAAA0001")}, row{"ZWAMESSAGEINFO", "Z_PK", 1, "ZMESSAGE", 1, "ZRECEIPTINFO", pb(7, pb(1, pb(2, ashaJID, 3, "x")))})
 	read := 0
-	for n := range 240 {
+	for n := range 90 {
 		data := bytes.Clone([][]byte{database1(t), old, phone}[n%3])
 		used := len(data)
 		for range 1 + rng.IntN(12) {
