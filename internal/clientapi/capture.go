@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	shownPeople  = 8  // and people in each
 	shownDoubts  = 30
 	maxSecret    = 4 << 10
+	maxSecrets   = 16
 	maxAnswer    = 1000
 	maxSubmitted = 200 // files at once
 
@@ -30,7 +32,7 @@ type answers struct {
 	Zone         string `json:"zone"`
 	DateOrder    string `json:"date_order"`
 	Calendar     string `json:"calendar"`
-	Secret       string `json:"secret"` // a password or key: tried, and then forgotten
+	Secret       string `json:"secret"` // passwords or keys, one to a line: tried, and then forgotten
 	Self         string `json:"self"`
 	System       string `json:"system"`
 	Conversation string `json:"conversation"`
@@ -54,10 +56,12 @@ func (a *answers) options(now time.Time) (capture.Options, error) {
 	if len(a.Secret) > maxSecret {
 		return o, httpd.InvalidParam("A password or key has at most %d letters.", maxSecret)
 	}
-	if a.Secret != "" {
-		o.Secrets = []string{a.Secret}
-		if t := strings.TrimSpace(a.Secret); t != a.Secret && t != "" { // pasted with a line's end
-			o.Secrets = append(o.Secrets, t)
+	for line := range strings.Lines(a.Secret) {
+		line = strings.TrimRight(line, "\r\n")
+		for _, s := range []string{line, strings.TrimSpace(line)} { // with a space that came along when it was copied
+			if s != "" && !slices.Contains(o.Secrets, s) && len(o.Secrets) < maxSecrets {
+				o.Secrets = append(o.Secrets, s)
+			}
 		}
 	}
 	if a.From > 0 {

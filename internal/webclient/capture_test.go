@@ -16,6 +16,7 @@ import (
 	"despatch/despatchtest"
 	"despatch/internal/capture/office"
 	"despatch/internal/identity"
+	"despatch/internal/store"
 )
 
 // chooser is there once files can be chosen.
@@ -330,6 +331,55 @@ func TestRequest(t *testing.T) {
 	}
 	if r, _, err = d.Office.Request(t.Context(), "R2"); err != nil || r.State != office.Nothing {
 		t.Errorf("R2 is %+v (%v)", r, err)
+	}
+	d.CheckRecord(t)
+}
+
+// TestSecret opens an encrypted file by its key: a wrong one can be followed by the right one, at once or
+// when the file has been kept, and neither is on the record.
+func TestSecret(t *testing.T) {
+	samples := os.Getenv("DESPATCH_SAMPLES")
+	if samples == "" {
+		t.Skip("DESPATCH_SAMPLES names no folder of samples")
+	}
+	file := filepath.Join(samples, "tox/made-here/qtox-schema11-sqlcipher-v4.db")
+	key := strings.Repeat("00112233445566778899aabbccddeeff", 2)
+	d := open(t)
+	alice := d.sitsDown(t, "alice", phone)
+	give := func(secret string) {
+		t.Helper()
+		alice.until("a key is asked for", `document.querySelector("dialog .asked input[type=password]")?.getClientRects().length && !document.querySelector("dialog [aria-busy=true]")`)
+		ask[bool](alice, `(document.querySelector("dialog .asked input[type=password]").focus(), true)`)
+		alice.do(insert(secret))
+		alice.presses(kb.Enter)
+	}
+	alice.taps("Put on the record")
+	alice.until("it can be chosen", chooser)
+	alice.chooses(file)
+	alice.sees("Keep it, and answer later")
+	alice.keepPicture("asks")
+	give("open sesame 4711")
+	alice.sees("The one you gave did not open it.")
+	alice.keepPicture("wrong")
+	alice.taps("Put it on the record") // with nothing but the wrong one
+	alice.sees("Kept whole, not read.")
+	alice.taps("Done")
+	alice.taps("My record")
+	alice.taps("qtox-schema11")
+	alice.sees("Kept whole, not read.")
+	alice.taps("It has a password or a key")
+	give(key)
+	alice.sees("Tox")
+	alice.until("it has been read", `document.querySelector("dialog[open]:last-of-type .slip") && !document.body.innerText.includes("Kept whole, not read.")`)
+	alice.keepPicture("read")
+	err := store.Entries(t.Context(), d.DB.Reader(), 0, d.Rec.Head().Edge.Size, func(e *store.Entry) error {
+		if strings.Contains(string(e.Body), "sesame") || strings.Contains(strings.ToLower(string(e.Body)), key[:40]) {
+			t.Errorf("entry %d has a secret", e.Pos)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 	d.CheckRecord(t)
 }

@@ -145,7 +145,7 @@ function Preview({ step, answers, about, mine, onAbout, onAnswer, onZone, onKeep
   return /* @__PURE__ */ h("form", { class: "preview", "aria-busy": busy, onSubmit: (e) => {
     e.preventDefault();
     onKeep();
-  } }, step.found.map((f) => /* @__PURE__ */ h("section", { key: f.uploads?.[0], class: "found" }, /* @__PURE__ */ h(Understood, { found: f }), f.questions.map((q) => /* @__PURE__ */ h(FileQuestion, { key: q.about, question: q, given: answers[q.about], busy, onAnswer: (v) => onAnswer({ [q.about]: v }) })), isPlain(f) && /* @__PURE__ */ h(Guided, { onAnswer, busy }), f.no_zone && /* @__PURE__ */ h(Zone, { value: String(answers["zone"] ?? here()), onChange: onZone }))), /* @__PURE__ */ h(Matters, { about, reasons: mine?.reasons ?? [], subjects: [...new Set((mine?.submissions ?? []).map((s) => s.subject).filter(Boolean))], onChange: onAbout }), /* @__PURE__ */ h("div", { class: "sheet-foot" }, step.problem && /* @__PURE__ */ h("p", { class: "problem", role: "alert" }, /* @__PURE__ */ h(Warning, null), " ", /* @__PURE__ */ h("span", null, step.problem)), /* @__PURE__ */ h("button", { type: "submit", class: open > 0 ? "button wide second" : "button wide", "data-focus": true, disabled: busy }, step.busy === "keeping" ? "Putting it on the record…" : step.busy === "looking" ? "Reading again…" : open > 0 ? "Keep it, and answer later" : step.found.length > 1 ? `Put all ${step.found.length} on the record` : "Put it on the record"), /* @__PURE__ */ h("div", { class: "foot-row" }, /* @__PURE__ */ h("p", { class: "hint" }, "What you do not answer now, you can answer later."), /* @__PURE__ */ h("button", { type: "button", class: "quiet", disabled: busy, onClick: onCancel }, "Cancel"))));
+  } }, step.found.map((f) => /* @__PURE__ */ h("section", { key: f.uploads?.[0], class: "found" }, /* @__PURE__ */ h(Understood, { found: f }), f.questions.map((q) => /* @__PURE__ */ h(FileQuestion, { key: q.about, question: q, given: answers[q.about], busy, onAnswer: (v) => onAnswer(q.about === "secret" ? another(answers, v) : { [q.about]: v }) })), f.status === "unreadable" && /* @__PURE__ */ h(TrySecret, { answers, busy, onAnswer }), isPlain(f) && /* @__PURE__ */ h(Guided, { onAnswer, busy }), f.no_zone && /* @__PURE__ */ h(Zone, { value: String(answers["zone"] ?? here()), onChange: onZone }))), /* @__PURE__ */ h(Matters, { about, reasons: mine?.reasons ?? [], subjects: [...new Set((mine?.submissions ?? []).map((s) => s.subject).filter(Boolean))], onChange: onAbout }), /* @__PURE__ */ h("div", { class: "sheet-foot" }, step.problem && /* @__PURE__ */ h("p", { class: "problem", role: "alert" }, /* @__PURE__ */ h(Warning, null), " ", /* @__PURE__ */ h("span", null, step.problem)), /* @__PURE__ */ h("button", { type: "submit", class: open > 0 ? "button wide second" : "button wide", "data-focus": true, disabled: busy }, step.busy === "keeping" ? "Putting it on the record…" : step.busy === "looking" ? "Reading again…" : open > 0 ? "Keep it, and answer later" : step.found.length > 1 ? `Put all ${step.found.length} on the record` : "Put it on the record"), /* @__PURE__ */ h("div", { class: "foot-row" }, /* @__PURE__ */ h("p", { class: "hint" }, "What you do not answer now, you can answer later."), /* @__PURE__ */ h("button", { type: "button", class: "quiet", disabled: busy, onClick: onCancel }, "Cancel"))));
 }
 function Understood({ found: f }) {
   const one = f.conversations.length === 1 ? f.conversations[0] : null;
@@ -170,7 +170,11 @@ function FileQuestion({ question: q, given, busy, onAnswer }) {
   }
   if (zone) return /* @__PURE__ */ h(Zone, { value: String(given ?? here()), onChange: onAnswer });
   const secret = q.about === "secret";
-  const enter = () => text !== "" && onAnswer(text);
+  const enter = () => {
+    if (text === "") return;
+    onAnswer(text);
+    if (secret) setText("");
+  };
   return /* @__PURE__ */ h("div", { class: "question asked" }, /* @__PURE__ */ h("label", { for: id }, q.text), q.example && !secret && /* @__PURE__ */ h("p", { class: "example" }, /* @__PURE__ */ h("code", { dir: "auto" }, q.example)), /* @__PURE__ */ h("div", { class: "inline-form" }, /* @__PURE__ */ h(
     "input",
     {
@@ -190,6 +194,13 @@ function FileQuestion({ question: q, given, busy, onAnswer }) {
       }
     }
   ), /* @__PURE__ */ h("button", { type: "button", class: "button", disabled: busy || text === "", onClick: enter }, secret ? "Open" : "Answer")), secret && /* @__PURE__ */ h("p", { class: "hint", id: id + "-hint" }, "It is used to open this file and then forgotten. It is never kept.", given !== void 0 && !busy ? " The one you gave did not open it." : ""));
+}
+function another(answers, secret) {
+  return { secret: [answers["secret"], secret].filter(Boolean).join("\n") };
+}
+function TrySecret({ answers, busy, onAnswer }) {
+  const tried = answers["secret"] !== void 0;
+  return /* @__PURE__ */ h("details", { open: tried }, /* @__PURE__ */ h("summary", null, "It has a password or a key"), /* @__PURE__ */ h(FileQuestion, { question: { about: "secret", text: tried ? "Try another, or add a second one" : "What is the password or key?", answers: [] }, given: answers["secret"], busy, onAnswer: (v) => onAnswer(another(answers, v)) }));
 }
 function Zone({ value, onChange }) {
   const id = useId();
@@ -248,7 +259,9 @@ export {
   FileQuestion,
   Matters,
   Pills,
+  TrySecret,
   Understood,
   Zone,
+  another,
   here
 };

@@ -239,7 +239,8 @@ function Preview({ step, answers, about, mine, onAbout, onAnswer, onZone, onKeep
       {step.found.map((f) => (
         <section key={f.uploads?.[0]} class="found">
           <Understood found={f} />
-          {f.questions.map((q) => <FileQuestion key={q.about} question={q} given={answers[q.about]} busy={busy} onAnswer={(v) => onAnswer({ [q.about]: v })} />)}
+          {f.questions.map((q) => <FileQuestion key={q.about} question={q} given={answers[q.about]} busy={busy} onAnswer={(v) => onAnswer(q.about === "secret" ? another(answers, v) : { [q.about]: v })} />)}
+          {f.status === "unreadable" && <TrySecret answers={answers} busy={busy} onAnswer={onAnswer} />}
           {isPlain(f) && <Guided onAnswer={onAnswer} busy={busy} />}
           {f.no_zone && <Zone value={String(answers["zone"] ?? here())} onChange={onZone} />}
         </section>
@@ -348,7 +349,11 @@ export function FileQuestion({ question: q, given, busy, onAnswer }: { question:
   }
   if (zone) return <Zone value={String(given ?? here())} onChange={onAnswer} />;
   const secret = q.about === "secret";
-  const enter = () => text !== "" && onAnswer(text);
+  const enter = () => {
+    if (text === "") return;
+    onAnswer(text);
+    if (secret) setText("");
+  };
   return (
     <div class="question asked">
       <label for={id}>{q.text}</label>
@@ -364,6 +369,22 @@ export function FileQuestion({ question: q, given, busy, onAnswer }: { question:
       </div>
       {secret && <p class="hint" id={id + "-hint"}>It is used to open this file and then forgotten. It is never kept.{given !== undefined && !busy ? " The one you gave did not open it." : ""}</p>}
     </div>
+  );
+}
+
+/** The answers with one more password or key to try: some files need two. */
+export function another(answers: Answers, secret: string): Answers {
+  return { secret: [answers["secret"], secret].filter(Boolean).join("\n") };
+}
+
+/** A way to give a password for a file that could not be read, perhaps because an earlier one was wrong. */
+export function TrySecret({ answers, busy, onAnswer }: { answers: Answers; busy: boolean; onAnswer: (given: Answers) => void }): VNode {
+  const tried = answers["secret"] !== undefined;
+  return (
+    <details open={tried}>
+      <summary>It has a password or a key</summary>
+      <FileQuestion question={{ about: "secret", text: tried ? "Try another, or add a second one" : "What is the password or key?", answers: [] }} given={answers["secret"]} busy={busy} onAnswer={(v) => onAnswer(another(answers, v))} />
+    </details>
   );
 }
 

@@ -4,7 +4,7 @@
 import { h, Fragment, type VNode } from "./preact/preact.js";
 import { useEffect, useId, useState } from "./preact/hooks.js";
 import { call, enc, explain } from "./api.js";
-import { Capture, FileQuestion, here, Matters, Pills, Understood, Zone } from "./capture.js";
+import { another, Capture, FileQuestion, here, Matters, Pills, TrySecret, Understood, Zone } from "./capture.js";
 import { type About, type Answers, type Asked, dueWords, fetchMine, type HandedIn, heading, learnOwed, type Mine, type Submitted } from "./captured.js";
 import { closeSheet, Sheet, showSheet } from "./sheet.js";
 import { Slip } from "./slip.js";
@@ -198,11 +198,12 @@ function Submission({ id, mine }: { id: string; mine: Mine }): VNode {
         <section class="found">
           <Understood found={r} />
           {r.no_zone && <Zone value={String(answers["zone"] ?? here())} onChange={(zone) => setAnswers({ ...answers, zone })} />}
-          {r.questions.map((q) => <FileQuestion key={q.about} question={q} given={answers[q.about]} busy={busy} onAnswer={(v) => answer({ [q.about]: v })} />)}
+          {r.questions.map((q) => <FileQuestion key={q.about} question={q} given={answers[q.about]} busy={busy} onAnswer={(v) => answer(q.about === "secret" ? another(answers, v) : { [q.about]: v })} />)}
           {busy && <p class="working" role="status"><span class="spinner" /> Reading it again…</p>}
         </section>
       )}
       {r && r.status !== "needs_answer" && <Slip receipts={[r]} again />}
+      {r && r.status === "unreadable" && <TrySecret answers={answers} busy={busy} onAnswer={answer} />}
       {r && wanting && about && r.status !== "needs_answer" && (
         <form onSubmit={(e) => {
           e.preventDefault();
