@@ -18,6 +18,7 @@ import (
 
 	"despatch/internal/appservice"
 	"despatch/internal/capture"
+	"despatch/internal/capture/mailin"
 	"despatch/internal/capture/office"
 	"despatch/internal/eventauth"
 	"despatch/internal/httpd"
@@ -43,6 +44,7 @@ type Server struct {
 	Media    *media.Service
 	Capture  *capture.Service
 	Office   *office.Service
+	Mail     *mailin.Service
 	Index    *search.Index
 	Bridges  *appservice.Service
 	Temp     string // folder for files under way

@@ -2,6 +2,7 @@ package clientapi
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,10 +19,11 @@ func (s *Server) relations(r *http.Request, x session, _ *httpd.None) (*chunkRes
 	if err != nil {
 		return nil, err
 	}
-	_, first, end, err := s.readable(r, x)
+	_, sight, err := s.sees(r, x)
 	if err != nil {
 		return nil, err
 	}
+	first, end := sight.Bounds()
 	q := r.URL.Query()
 	w := store.RelationsOf{Type: r.PathValue("relType"), Scope: info.Scope, From: first, To: end, Limit: limitOf(q, 50, 200), Forward: q.Get("dir") == "f"}
 	for _, edge := range []struct {
@@ -57,7 +59,7 @@ func (s *Server) relations(r *http.Request, x session, _ *httpd.None) (*chunkRes
 	typ := r.PathValue("type")
 	var wanted []store.Event
 	for i := range rows {
-		if t, _ := matrix.LookupString(rows[i].Body, "type"); (typ == "" || t == typ) && !rows[i].Pruned {
+		if t, _ := matrix.LookupString(rows[i].Body, "type"); (typ == "" || t == typ) && !rows[i].Pruned && sight.Sees(rows[i].Pos) {
 			wanted = append(wanted, rows[i])
 		}
 	}
@@ -67,10 +69,11 @@ func (s *Server) relations(r *http.Request, x session, _ *httpd.None) (*chunkRes
 
 // threads implements "GET /rooms/{roomId}/threads".
 func (s *Server) threads(r *http.Request, x session, _ *httpd.None) (*chunkResponse, error) {
-	info, from, to, err := s.readable(r, x)
+	info, sight, err := s.sees(r, x)
 	if err != nil {
 		return nil, err
 	}
+	from, to := sight.Bounds()
 	q := r.URL.Query()
 	before, limit, sender := to, limitOf(q, 20, 100), int64(0)
 	if q.Get("include") == "participated" {
@@ -91,6 +94,7 @@ func (s *Server) threads(r *http.Request, x session, _ *httpd.None) (*chunkRespo
 	if n := len(last); n == limit {
 		resp.NextBatch = stream.HistoryToken(last[n-1])
 	}
+	roots = slices.DeleteFunc(roots, func(row store.Event) bool { return !sight.Sees(row.Pos) })
 	resp.Chunk, err = s.bundled(r, x, info, roots)
 	return resp, err
 }
@@ -105,15 +109,17 @@ func (s *Server) bundled(r *http.Request, x session, info stream.RoomInfo, rows 
 			positions = append(positions, rows[i].Pos)
 		}
 	}
-	v := s.viewer(x)
-	if len(positions) == 0 {
-		return s.show(info, rows, v), nil
-	}
 	ctx, q := r.Context(), s.DB.Reader()
-	_, _, end, err := s.readable(r, x)
+	_, sight, err := s.sees(r, x)
 	if err != nil {
 		return nil, err
 	}
+	v := s.viewer(x)
+	v.Sight = sight
+	if len(positions) == 0 {
+		return s.show(info, rows, v), nil
+	}
+	_, end := sight.Bounds()
 	found, err := store.Aggregates(ctx, q, positions, end, stream.SenderHash(x.User))
 	if err != nil {
 		return nil, err
@@ -130,7 +136,7 @@ func (s *Server) bundled(r *http.Request, x session, info stream.RoomInfo, rows 
 	for _, a := range found {
 		last := events[a.Last]
 		ev := stream.AppendEvent(nil, info.Version, info.ID, &last, v, nil)
-		if len(ev) == 0 {
+		if len(ev) == 0 || !sight.Sees(a.Last) {
 			continue
 		}
 		b := extra[a.Target]

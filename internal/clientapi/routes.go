@@ -261,5 +261,9 @@ func (s *Server) routes() []route {
 		signedIn(s, "POST /_despatch/v1/requests/{request}/submissions", s.handIn, httpd.Write),
 		signedIn(s, "POST /_despatch/v1/requests/{request}/nothing", s.declareNothing, httpd.Write),
 		signedIn(s, "POST /_despatch/v1/losses", s.declareLoss, httpd.Write),
+		signedIn(s, "GET /_despatch/v1/mail", s.mailAddresses),
+		signedIn(s, "POST /_despatch/v1/mail", s.claimAddress, httpd.Write),
+		signedIn(s, "POST /_despatch/v1/mail/confirm", s.confirmAddress, httpd.Write),
+		signedIn(s, "POST /_despatch/v1/mail/remove", s.removeAddress, httpd.Write),
 	}
 }
