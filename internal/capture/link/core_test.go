@@ -317,30 +317,39 @@ func TestHostile(t *testing.T) {
 		}
 		return c
 	}
-	for name, f := range map[string]func(i int) link.Sighting{
-		"all the same at one time": func(i int) link.Sighting {
-			return link.Sighting{From: 0, To: 59_999, Sender: "x", Kind: "text", Print: 7, Runes: 30}
-		},
-		"all different at one time": func(i int) link.Sighting {
-			return link.Sighting{From: 0, To: 59_999, Sender: "x", Kind: "text", Print: uint64(i + 1), Runes: 30}
-		},
-		"no time at all": func(i int) link.Sighting {
-			return link.Sighting{From: 0, To: 1 << 52, Sender: "x", Kind: "text", Print: uint64(i%100 + 1), Runes: 30}
-		},
-		"everybody is somebody else": func(i int) link.Sighting {
-			return link.Sighting{From: int64(i), To: int64(i) + 1, Sender: fmt.Sprint(i), Kind: "text", Print: uint64(i + 1), Runes: 30}
-		},
-		"likely unlike words": func(i int) link.Sighting {
-			return link.Sighting{From: 0, To: 999, Sender: "x", Kind: "text", Print: uint64(rand.Uint64()), Runes: 200, Head: strings.Repeat(fmt.Sprint(i), 40)}
-		},
+	word := func(i int) link.Sighting {
+		return link.Sighting{From: 0, To: 59_999, Sender: "x", Kind: "text", Print: uint64(i + 1), Runes: 30}
+	}
+	for _, c := range []struct {
+		name  string
+		links int // there must be so many, and none that is there twice
+		f     func(i int) link.Sighting
+	}{
+		{"all the same at one time", 0, func(int) link.Sighting { return word(7) }},
+		{"all different at one time", n, word},
+		{"no time at all", 0, func(i int) link.Sighting { s := word(i % 100); s.To = 1 << 52; return s }},
+		{"everybody is somebody else", n, func(i int) link.Sighting {
+			s := word(i)
+			s.From, s.To, s.Sender = int64(i), int64(i)+1, fmt.Sprint(i)
+			return s
+		}},
+		{"words that are likely alike", 0, func(i int) link.Sighting {
+			return link.Sighting{From: 0, To: 999, Sender: "x", Kind: "text", Print: rand.Uint64(), Runes: 200, Head: strings.Repeat(fmt.Sprint(i), 40)}
+		}},
 	} {
 		start := time.Now()
-		a, b := at(f), at(f)
+		a, b := at(c.f), at(c.f)
 		a.File, b.File = "a", "b"
 		r := link.Compare(a, b)
 		x := link.Rebuild([]*link.Copy{a}, nil)
 		x.Find()
-		t.Logf("%s: %s, %d links, %v", name, r.Relation, len(r.Links), time.Since(start))
+		t.Logf("%s: %s, %d links, %v", c.name, r.Relation, len(r.Links), time.Since(start))
+		if len(r.Links) != c.links {
+			t.Errorf("%s: %d links, want %d", c.name, len(r.Links), c.links)
+		}
+		if len(x.Messages) != n {
+			t.Errorf("%s: %d messages, want %d", c.name, len(x.Messages), n)
+		}
 	}
 }
 

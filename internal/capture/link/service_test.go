@@ -434,6 +434,9 @@ func (w *world) exported(n int, e export) (string, []int) {
 
 // Two exports of 20 000 messages, as files that telephones write, through the parser onto the record.
 func TestExportsAtLength(t *testing.T) {
+	if testing.Short() {
+		t.Skip("files 40 000 messages")
+	}
 	o := open(t, sqldbtest.SQLite(t))
 	w := simulate(shapes[1], 11)
 	e := exports(w)["iPhone in London, Android in New York"]
