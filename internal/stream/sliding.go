@@ -405,7 +405,7 @@ func (s *Syncer) slide(ctx context.Context, x *slidingConn, req SlidingRequest) 
 		view.data = true
 	}
 	a := &sliding{s: s, ctx: ctx, x: x, req: &req, view: &view, resp: &SlidingResponse{},
-		v: Viewer{User: req.User, Device: req.Device, Now: s.Now().UnixMilli()}}
+		v: Viewer{User: req.User, Device: req.Device, Now: s.Now().UnixMilli(), Hub: s.Hub}}
 	x.to, x.delta, x.fresh, x.extNew, x.pending = view.next, make(map[int64]sentRoom), nil, a.extensions(), config
 	changed, err := a.loadData()
 	if err != nil {

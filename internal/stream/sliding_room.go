@@ -261,7 +261,7 @@ func (a *sliding) stored(res *result, from int64) error {
 		}
 		more := extra[row.Pos]
 		if row.Class == store.ClassState || row.Class == store.ClassMembership {
-			if more, err = a.s.prevContent(a.ctx, r.info.Scope, row); err != nil {
+			if more, err = a.s.prevContent(a.ctx, r.info.Scope, rows[:i+1]); err != nil {
 				return err
 			}
 		}

@@ -349,10 +349,28 @@ func (t *timeline) add(show func([]byte) []byte, sender matrix.UserID) {
 	}
 }
 
-// prevContent is the member of "unsigned" that says what a state event replaced.
-func (s *Syncer) prevContent(ctx context.Context, scope int64, row *store.Event) ([]byte, error) {
+// prevContent is the member of "unsigned" that says what a state event, the last of some consecutive
+// events of a room, replaced.
+func (s *Syncer) prevContent(ctx context.Context, scope int64, rows []store.Event) ([]byte, error) {
+	i := len(rows) - 1
+	row := &rows[i]
 	typ, _ := matrix.LookupString(row.Body, "type")
 	key, _ := matrix.LookupString(row.Body, "state_key")
+	for j := i - 1; j >= 0; j-- {
+		if old := &rows[j]; old.Class == row.Class && old.Body != nil {
+			oldType, _ := matrix.LookupString(old.Body, "type")
+			oldKey, _ := matrix.LookupString(old.Body, "state_key")
+			if oldType == typ && oldKey == key {
+				if old.Pruned {
+					return nil, nil
+				}
+				return append([]byte(`"prev_content":`), matrix.Lookup(old.Body, "content")...), nil
+			}
+		}
+	}
+	if first, _ := matrix.LookupString(rows[0].Body, "type"); first == matrix.TypeCreate {
+		return nil, nil // all that there ever was is among the rows
+	}
 	old, err := store.StateEvent(ctx, s.DB.Reader(), scope, typ, key, row.Pos)
 	if err == store.ErrNotFound || err == nil && (old.Pruned || old.Body == nil) {
 		return nil, nil

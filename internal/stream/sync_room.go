@@ -224,7 +224,11 @@ func (s *Syncer) timeline(ctx context.Context, req Request, c *roomChange, from,
 		sender, _ := matrix.LookupString(row.Body, "sender")
 		var extra []byte
 		if row.Class == store.ClassState || row.Class == store.ClassMembership {
-			if extra, err = s.prevContent(ctx, c.info.Scope, row); err != nil {
+			before := rows[:i+1]
+			if !req.Filter.Timeline.All() { // then there may be others between them
+				before = rows[i : i+1]
+			}
+			if extra, err = s.prevContent(ctx, c.info.Scope, before); err != nil {
 				return nil, err
 			}
 		}
