@@ -91,7 +91,7 @@ func (f *filing) add(o *Observation) error {
 		}
 	}
 	r := recordedObservation(*o)
-	if r.Text == r.Body {
+	if r.Text == r.Body && (r.Kind == KindText || r.Kind == KindNote) { // as DecodeObservation puts it back
 		r.Text = ""
 	}
 	body, err := encode(r)
