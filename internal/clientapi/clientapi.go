@@ -7,6 +7,8 @@ package clientapi
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -17,6 +19,8 @@ import (
 	"time"
 
 	"despatch/internal/appservice"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"despatch/internal/capture"
 	"despatch/internal/capture/mailin"
 	"despatch/internal/capture/office"
@@ -58,6 +62,9 @@ type Server struct {
 	RegistrationSecret string    // whoever knows it can make accounts; "" for nobody
 	Version            string    // of the program
 	Previews           *Previews // of links; nil for none
+
+	KeyID     matrix.KeyID // of the key with which this server signs as a Matrix server
+	ServerKey ed25519.PrivateKey
 
 	sync    *stream.Syncer
 	exports *exports
@@ -106,10 +113,12 @@ func (s *Server) Handler() http.Handler {
 	return httpd.CORS(mux)
 }
 
-// Federation is what other servers reach: so far only which program this is, and that it has no keys of servers.
+// Federation is what other servers reach: so far only which program this is, and with which
+// key it signs.
 func (s *Server) Federation() http.Handler {
 	mux := http.NewServeMux()
-	for _, rt := range []route{open(s, "GET /_matrix/federation/v1/version", s.federationVersion), open(s, "POST /_matrix/key/v2/query", s.serverKeys)} {
+	for _, rt := range []route{open(s, "GET /_matrix/federation/v1/version", s.federationVersion), open(s, "POST /_matrix/key/v2/query", s.serverKeys),
+		open(s, "GET /_matrix/key/v2/server", s.serverKey)} {
 		mux.Handle(rt.method+" "+rt.paths[0], rt.handler)
 	}
 	mux.Handle("/", httpd.NoRoute(s.HTTP, mux))
@@ -123,13 +132,48 @@ func (s *Server) federationVersion(*http.Request, *httpd.None) (*federationVersi
 	return v, nil
 }
 
-type serverKeysResponse struct {
-	Keys []string `json:"server_keys"`
+type serverKeyText struct {
+	ServerName matrix.ServerName                  `json:"server_name"`
+	ValidUntil int64                              `json:"valid_until_ts"`
+	Keys       map[matrix.KeyID]map[string]string `json:"verify_keys"`
+	OldKeys    map[matrix.KeyID]map[string]string `json:"old_verify_keys"`
 }
 
-// serverKeys implements Server-Server API, "POST /_matrix/key/v2/query": the keys of other servers are not kept here.
-func (s *Server) serverKeys(*http.Request, *httpd.None) (*serverKeysResponse, error) {
-	return &serverKeysResponse{[]string{}}, nil
+// keyLasts is how long others may take the server's key for its key without asking again.
+const keyLasts = 7 * 24 * time.Hour
+
+// serverKey implements Server-Server API, "GET /_matrix/key/v2/server".
+func (s *Server) serverKey(*http.Request, *httpd.None) (*httpd.Raw, error) {
+	public := base64.RawStdEncoding.EncodeToString(s.ServerKey.Public().(ed25519.PublicKey))
+	text, err := marshal(serverKeyText{s.Name, s.Now().Add(keyLasts).UnixMilli(), map[matrix.KeyID]map[string]string{s.KeyID: {"key": public}},
+		map[matrix.KeyID]map[string]string{}})
+	if err != nil {
+		return nil, err
+	}
+	signed, err := matrix.SignJSON(text, string(s.Name), s.KeyID, s.ServerKey)
+	return (*httpd.Raw)(&signed), err
+}
+
+type serverKeysRequest struct {
+	Servers map[matrix.ServerName]jsontext.Value `json:"server_keys"`
+}
+
+type serverKeysResponse struct {
+	Keys []jsontext.Value `json:"server_keys"`
+}
+
+// serverKeys implements Server-Server API, "POST /_matrix/key/v2/query": this server's own key, if it is asked for;
+// those of others are not kept here.
+func (s *Server) serverKeys(r *http.Request, req *serverKeysRequest) (*serverKeysResponse, error) {
+	resp := &serverKeysResponse{[]jsontext.Value{}}
+	if _, ok := req.Servers[s.Name]; ok {
+		own, err := s.serverKey(r, nil)
+		if err != nil {
+			return nil, err
+		}
+		resp.Keys = append(resp.Keys, jsontext.Value(*own))
+	}
+	return resp, nil
 }
 
 type federationVersion struct {

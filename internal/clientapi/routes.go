@@ -242,6 +242,7 @@ func (s *Server) routes() []route {
 		// What other servers ask; they have an address of their own too
 		open(s, "GET /_matrix/federation/v1/version", s.federationVersion),
 		open(s, "POST /_matrix/key/v2/query", s.serverKeys),
+		open(s, "GET /_matrix/key/v2/server", s.serverKey),
 
 		// Despatch's own, for its messenger
 		signedIn(s, "GET /_despatch/v1/receipt/{roomID}/{eventID}", s.recordReceipt),

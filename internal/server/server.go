@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -103,6 +104,9 @@ type Server struct {
 
 	published atomic.Pointer[appservice.Service] // once it is there, to be told of what is published
 
+	keyID     matrix.KeyID
+	serverKey ed25519.PrivateKey
+
 	handler http.Handler
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -137,6 +141,9 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.Key = key
+	if s.keyID, s.serverKey, err = serverKey(filepath.Join(s.Data, "server.key")); err != nil {
+		return err
+	}
 	target := s.Database
 	if target == "" {
 		target = filepath.Join(s.Data, "despatch.db")
@@ -253,8 +260,9 @@ func (s *Server) faces() http.Handler {
 	s.OAuth = &oauth.Server{Name: s.Name, BaseURL: s.BaseURL, HTTPS: s.HTTPS, Proxies: s.Proxies, DB: s.DB, Rec: s.Rec, Identity: s.Identity,
 		HTTP: adapter, Upstream: s.Upstream, Now: s.Now, Log: s.Log}
 	s.API = &clientapi.Server{Name: s.Name, BaseURL: s.BaseURL, DB: s.DB, Rec: s.Rec, Identity: s.Identity, Rooms: s.Rooms,
-		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Office: s.Office, Index: s.Index, Bridges: s.Bridges, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log,
+		Hub: s.Hub, Media: s.Media, Capture: s.Capture, Office: s.Office, Mail: s.Mail, Index: s.Index, Bridges: s.Bridges, Temp: s.Data, HTTP: adapter, Key: s.Key, Proxies: s.Proxies, Now: s.Now, Log: s.Log,
 		OpenRegistration: s.OpenRegistration, RegistrationSecret: s.RegistrationSecret, Version: s.Program}
+	s.API.KeyID, s.API.ServerKey = s.keyID, s.serverKey
 	if s.Previews {
 		s.API.Previews = &clientapi.Previews{Allowed: s.PreviewNetworks, Log: s.Log}
 	}

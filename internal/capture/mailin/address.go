@@ -28,6 +28,7 @@ const (
 	maxClaims    = 5
 	maxTries     = 5
 	codeLasts    = time.Hour
+	claimEvery   = 10 * time.Minute // at most one code in this time to the same address
 )
 
 // Fold returns an address as it is compared, or "" if it is none: composed, in small letters, without
@@ -142,6 +143,12 @@ func (s *Service) Claim(ctx context.Context, person matrix.UserID, address strin
 	}
 	code := fmt.Sprintf("%08d", n)
 	err = s.Record.Do(ctx, func(b *recorder.Batch) error {
+		switch c, err := store.MailClaimOf(b.Context(), b.Tx(), string(person), folded); {
+		case err == nil && c.ExpiresAt > b.Now()+(codeLasts-claimEvery).Milliseconds():
+			return httpd.Forbidden("A code was sent there less than ten minutes ago. Look for it, also among what was taken for spam.")
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return err
+		}
 		n, err := store.CountMailClaims(b.Context(), b.Tx(), string(person), b.Now())
 		if err != nil {
 			return err

@@ -27,6 +27,7 @@ import (
 	"despatch/internal/capture/email"
 	"despatch/internal/capture/mailin"
 	"despatch/internal/identity"
+	"despatch/internal/server"
 	"despatch/internal/store"
 )
 
@@ -328,6 +329,9 @@ func TestClaim(t *testing.T) {
 	if envelope != "<> <asha@home.example>" || len(code) != 8 {
 		t.Fatalf("the code went %s as %q", envelope, subject)
 	}
+	if err := b.Claim(ctx, b.asha.ID, "asha@home.example"); err == nil {
+		t.Error("codes can be had without end")
+	}
 	tom := b.d.User(t, "tom")
 	if err := b.Confirm(ctx, tom.ID, "asha@home.example", code); err == nil {
 		t.Error("somebody else can use the code")
@@ -407,4 +411,40 @@ func TestSettings(t *testing.T) {
 	if err := (mailin.Settings{}).Check(); err != nil {
 		t.Errorf("nothing set is refused: %v", err)
 	}
+}
+
+// TestOverHTTP adds an address as the messenger does, in a whole server, and sends a mail from there.
+func TestOverHTTP(t *testing.T) {
+	r := startRelay(t)
+	d := despatchtest.Start(t, func(c *server.Config) {
+		c.Mail = mailin.Settings{SMTP: "127.0.0.1:0", Address: "record@example.org", AuthServer: "mx.example.org", Relay: r.addr, MaxSize: 1 << 20}
+	})
+	if err := d.Mail.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asha := d.User(t, "asha")
+	want := func(status int, method, path string, body any, has string) {
+		t.Helper()
+		if got, answer := asha.Do(t, method, "/_despatch/v1/mail"+path, body); got != status || !strings.Contains(string(answer), has) {
+			t.Fatalf("%s %s is answered by %d %s, want %d and %q", method, path, got, answer, status, has)
+		}
+	}
+	want(200, "GET", "", nil, `"record":"record@example.org"`)
+	want(400, "POST", "", map[string]string{"address": "nonsense"}, "not an address")
+	want(200, "POST", "", map[string]string{"address": "asha@home.example"}, "")
+	_, subject, _ := r.next(t)
+	_, code, _ := strings.Cut(subject, ": ")
+	want(403, "POST", "/confirm", map[string]string{"address": "asha@home.example", "code": "0"}, "not the code")
+	want(200, "POST", "/confirm", map[string]string{"address": "asha@home.example", "code": code}, "")
+	want(200, "GET", "", nil, `"asha@home.example"`)
+	m := mail("Authentication-Results: mx.example.org; dkim=pass header.d=home.example\r\n", "asha@home.example", plain)
+	if err := smtp.SendMail(d.Mail.Addrs()[0].String(), nil, "asha@home.example", []string{"record@example.org"}, []byte(m)); err != nil {
+		t.Fatal(err)
+	}
+	if _, subject, _ := r.next(t); !strings.HasPrefix(subject, "On the record: ") {
+		t.Errorf("the receipt is called %q", subject)
+	}
+	want(200, "POST", "/remove", map[string]string{"address": "asha@home.example"}, "")
+	want(404, "POST", "/remove", map[string]string{"address": "asha@home.example"}, "")
+	d.CheckRecord(t)
 }
