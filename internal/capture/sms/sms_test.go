@@ -343,6 +343,9 @@ func (r *repeat) ReadAt(p []byte, off int64) (int, error) {
 
 // TestMemory shows that a long backup takes memory for one message, not for all.
 func TestMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped in short mode: reads a hundred megabytes")
+	}
 	whole := generated(100)
 	head, rest, _ := bytes.Cut(whole, []byte("<sms "))
 	rest = append([]byte("<sms "), rest...)
