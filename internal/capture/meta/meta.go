@@ -61,6 +61,14 @@ var (
 	e2eeName = regexp.MustCompile(`^(.*)_(\d+)\.json$`)
 )
 
+// loose is the id of the chat whose parts were handed in without their folder, until its head tells.
+const loose = "."
+
+// has says whether a chat has a part of that number and form already.
+func (t *thread) has(p part) bool {
+	return slices.ContainsFunc(t.parts, func(q part) bool { return q.number == p.number && q.form == p.form })
+}
+
 // maxProbes bounds the files without a telling name that are looked into.
 const maxProbes = 200
 
@@ -90,6 +98,9 @@ func threads(x *tally.Export, first bool) (list []*thread, bad []*capture.Member
 			continue
 		}
 		id := threadID(m, p.form, name != nil)
+		if t := byID[id]; id == loose && t != nil && t.has(p) { // chosen from two folders
+			id = tally.Where(m)
+		}
 		t := byID[id]
 		if t == nil {
 			t = &thread{id: id}
@@ -124,7 +135,7 @@ func threadID(m *capture.Member, f form, numbered bool) string {
 		}
 	}
 	if dir == "." {
-		return where
+		return loose
 	}
 	return path.Base(dir)
 }
@@ -196,6 +207,9 @@ func (p Parser) Parse(ctx context.Context, src *capture.Source, opt capture.Opti
 	if len(list) == 0 {
 		return r.Close(&capture.FileError{File: src.Files[0].Name, Reason: "holds no chat of Messenger or Instagram",
 			Remedy: "In the Accounts Centre choose Download your information, messages, format JSON, and hand in the zip as it comes."})
+	}
+	if list, err = r.join(list); err != nil {
+		return r.Close(err)
 	}
 	r.describe(list)
 	// All that messages are read from is marked first: a message may not name it as its attachment.
@@ -338,6 +352,37 @@ func (r *reading) thread(t *thread) error {
 		r.Warn("part_missing", "Parts of the chat “"+tally.Sample(h.title)+"” are missing: "+strings.Join(missing, ", ")+". They may be in another zip of the same download; hand them in together.")
 	}
 	return nil
+}
+
+// join brings the parts of a chat together that were handed in without their folder, by what they say
+// of their chat.
+func (r *reading) join(list []*thread) ([]*thread, error) {
+	byChat := map[string]*thread{}
+	out := list[:0]
+	for _, t := range list {
+		p := t.parts[0]
+		if len(t.parts) > 1 || strings.Contains(t.id, "/") || !partName.MatchString(t.id) {
+			out = append(out, t)
+			continue
+		}
+		h := &head{}
+		if err := r.head(p, h); err != nil {
+			return nil, err
+		}
+		key := h.path
+		if key == "" && h.title != "" {
+			key = h.title + "\x00" + strings.Join(h.people, "\x00")
+		}
+		first := byChat[key]
+		if key == "" || first == nil {
+			byChat[key] = t
+			out = append(out, t)
+			continue
+		}
+		first.parts = append(first.parts, p)
+		slices.SortStableFunc(first.parts, func(a, b part) int { return a.number - b.number })
+	}
+	return out, nil
 }
 
 // preferJSON leaves the pages of a chat aside that has the same part as JSON.

@@ -97,6 +97,16 @@ func TestFolder(t *testing.T) {
 	}
 }
 
+// TestLoose reads parts that were handed in without the folder that they stood in.
+func TestLoose(t *testing.T) {
+	r := capturetest.Must(t, Parser{}, capture.Options{},
+		capturetest.File(t, "message_10.json", []byte(older)),
+		capturetest.File(t, "message_1.json", []byte(newest)))
+	if len(r.Conversations) != 1 || len(r.Messages) != 11 || r.Messages[10].Body != "the first" {
+		t.Errorf("%d conversations\n%s", len(r.Conversations), capturetest.Lines(r))
+	}
+}
+
 func TestMend(t *testing.T) {
 	for _, s := range []string{"", "plain", "café", "❤️ 👩‍👩‍👧", "日本語", "\u0080\u0081", "a\u00a0b"} {
 		got, how := mend(Garble(s))
