@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"despatch/internal/capture"
@@ -31,6 +32,10 @@ func (f File) open() (*os.File, error) {
 	}
 	return os.OpenInRoot(f.Root, rel)
 }
+
+// telling is the name of a folder that says what its files do not: Zoom writes the date of a meeting
+// nowhere else.
+var telling = regexp.MustCompile(`(?:^|/)(\d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d [^/]*/)$`)
 
 // Groups sorts a folder, and those in it, into submissions: what belongs together is handed in together. Hidden files are left out, but for those of a Maildir, whose
 // folders begin with a dot.
@@ -64,9 +69,13 @@ func Groups(ctx context.Context, dir string) ([][]File, error) {
 	var out [][]File
 	for _, g := range groups {
 		root := commonFolder(g)
+		prefix := ""
+		if t := telling.FindStringSubmatch(filepath.Base(dir) + "/" + root); t != nil {
+			prefix = t[1]
+		}
 		var files []File
 		for _, rel := range g {
-			files = append(files, File{Path: filepath.Join(dir, filepath.FromSlash(rel)), Name: strings.TrimPrefix(rel, root)})
+			files = append(files, File{Path: filepath.Join(dir, filepath.FromSlash(rel)), Name: prefix + strings.TrimPrefix(rel, root)})
 		}
 		out = append(out, files)
 	}

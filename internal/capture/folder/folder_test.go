@@ -160,3 +160,21 @@ func TestCommonFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestTelling keeps the name of a folder where only it says when something was.
+func TestTelling(t *testing.T) {
+	root := t.TempDir()
+	zoom := filepath.Join(root, "2021-05-05 14.30.00 Water 98765432101")
+	if err := os.Mkdir(zoom, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(zoom, "meeting_saved_chat.txt"), []byte("14:31:05 From Asha to Everyone:\n\thello\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{root, zoom} {
+		groups, err := Groups(t.Context(), dir)
+		if err != nil || len(groups) != 1 || groups[0][0].Name != "2021-05-05 14.30.00 Water 98765432101/meeting_saved_chat.txt" {
+			t.Errorf("from %s: %+v, %v", filepath.Base(dir), groups, err)
+		}
+	}
+}

@@ -98,6 +98,9 @@ func threads(x *tally.Export, first bool) (list []*thread, bad []*capture.Member
 			continue
 		}
 		id := threadID(m, p.form, name != nil)
+		if partName.MatchString(id) && byID[id] != nil { // of another chat, perhaps
+			id += "?" + strconv.Itoa(len(list))
+		}
 		if t := byID[id]; id == loose && t != nil && t.has(p) { // chosen from two folders
 			id = tally.Where(m)
 		}
@@ -361,7 +364,7 @@ func (r *reading) join(list []*thread) ([]*thread, error) {
 	out := list[:0]
 	for _, t := range list {
 		p := t.parts[0]
-		if len(t.parts) > 1 || strings.Contains(t.id, "/") || !partName.MatchString(t.id) {
+		if name, _, _ := strings.Cut(t.id, "?"); len(t.parts) > 1 || !partName.MatchString(name) {
 			out = append(out, t)
 			continue
 		}

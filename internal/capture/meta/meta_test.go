@@ -105,6 +105,12 @@ func TestLoose(t *testing.T) {
 	if len(r.Conversations) != 1 || len(r.Messages) != 11 || r.Messages[10].Body != "the first" {
 		t.Errorf("%d conversations\n%s", len(r.Conversations), capturetest.Lines(r))
 	}
+	r = capturetest.Must(t, Parser{}, capture.Options{},
+		capturetest.File(t, "message_1.json", []byte(newest)),
+		capturetest.File(t, "message_1.json", []byte(strings.Replace(older, "inbox/water", "inbox/other", 1))))
+	if len(r.Conversations) != 2 || len(r.Messages) != 11 {
+		t.Errorf("%d conversations\n%s", len(r.Conversations), capturetest.Lines(r))
+	}
 }
 
 func TestMend(t *testing.T) {

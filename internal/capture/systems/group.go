@@ -22,6 +22,8 @@ var markers = []*regexp.Regexp{
 	regexp.MustCompile(`^(msgstore\.db(\.crypt[0-9]+)?|ChatStorage\.sqlite)$`), // WhatsApp databases
 	regexp.MustCompile(`^(chat|sms)\.db$`),                                     // iMessage
 	regexp.MustCompile(`^(messages|endpoints)\.json$`),                         // Teams, personal export
+	regexp.MustCompile(`^(users|teams)/[^/]+/messages_[^/]+\.json$`),           // Teams, a tenant
+	regexp.MustCompile(`^data/[0-9]{8}/`),                                      // Mattermost, files of a bulk export
 }
 
 // Group sorts the files of a folder into submissions: what belongs together is handed in together. Paths

@@ -20,6 +20,8 @@ func TestGroup(t *testing.T) {
 		{"one thread", "message_1.json message_2.json photos/1.jpg", "message_1.json message_2.json photos/1.jpg"},
 		{"database with its log", "h.sqlite h.sqlite-wal h.txt", "h.sqlite h.sqlite-wal|h.txt"},
 		{"whatsapp database", "w/msgstore.db w/wa.db w/Media/WhatsApp Images/1.jpg", ""},
+		{"teams of a tenant", "t/teams/a/messages_a.json t/users/usersList.json t/users/b/messages_b.json", "t/teams/a/messages_a.json t/users/b/messages_b.json t/users/usersList.json"},
+		{"mattermost", "m/data/20231114/x/plan.pdf m/import.jsonl", "m/data/20231114/x/plan.pdf m/import.jsonl"},
 		{"mails", "m/1.eml m/2.eml", "m/1.eml|m/2.eml"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
