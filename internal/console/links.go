@@ -113,7 +113,14 @@ func (s *Server) read(r *http.Request, v *visit, x *reading, positions []int64) 
 			return err
 		}
 		for _, it := range items {
-			x.Texts[it.Position] = it.Text
+			switch {
+			case it.Sealed:
+				x.Texts[it.Position] = "It is sealed because of a security marking."
+			case it.Destroyed:
+				x.Texts[it.Position] = "Its contents were lawfully destroyed. Only the entry is left."
+			default:
+				x.Texts[it.Position] = it.Text
+			}
 		}
 	}
 	return nil
