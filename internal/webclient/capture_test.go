@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -92,6 +93,19 @@ func TestCapture(t *testing.T) {
 	alice.sees("is on the record.")
 	alice.sees("no. ")
 	alice.keepPicture("receipt")
+	medium := func(name string) {
+		alice.do(chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+			_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: name})
+			return err
+		}))
+	}
+	medium("print")
+	if !ask[bool](alice, `document.querySelector(".slip").getClientRects().length > 0 && document.querySelector(".reference").getClientRects().length > 0 &&
+		document.querySelector(".window").getClientRects().length === 0 && [...document.querySelectorAll("dialog button")].every((b) => b.getClientRects().length === 0)`) {
+		t.Error("on paper there is something else than the receipt")
+	}
+	alice.keepPicture("paper")
+	medium("screen")
 	alice.taps("Done")
 	alice.taps("My record")
 	alice.sees("Beds in ward 7")

@@ -11,7 +11,7 @@ export function Slip({ receipts, onDone, again = false }: { receipts: Submitted[
   return (
     <div class="done">
       {!again && <p class="verified" role="status"><Check /> <span>{receipts.length === 1 ? `${title(receipts[0]!)} is on the record.` : `${receipts.length} submissions are on the record.`}</span></p>}
-      {receipts.map((r) => <One key={r.submission} r={r} />)}
+      {receipts.map((r) => <One key={r.submission} r={r} again={again} />)}
       <div class="choices no-print">
         {onDone && <button type="button" class="button" data-focus onClick={onDone}>Done</button>}
         <button type="button" class="quiet" onClick={() => print()}>Print</button>
@@ -25,7 +25,7 @@ function title(r: Submitted): string {
   return (r.filed.length === 1 ? r.filed[0]!.title : "") || r.name;
 }
 
-function One({ r }: { r: Submitted }): VNode {
+function One({ r, again }: { r: Submitted; again: boolean }): VNode {
   const wanted = [!r.about.subject && "what it is about", !r.about.weight && "how much it matters", !r.about.reason && "why it was not in Despatch"].filter(Boolean) as string[];
   return (
     <section class="slip">
@@ -42,7 +42,7 @@ function One({ r }: { r: Submitted }): VNode {
       {r.status === "needs_answer" && <p class="notice"><Warning /> <span><b>A question is open.</b> The file is kept. Its messages are filed once you have answered, in My record.</span></p>}
       {(r.status === "unreadable" || r.status === "unknown") && <p class="notice"><Warning /> <span><b>Kept whole, not read.</b> {r.fault || "Despatch does not know this kind of file."}</span></p>}
       {r.doubts.length > 0 && <p class="hint">{plural(r.doubts.length, "doubt")} noted: <span dir="auto">{r.doubts.slice(0, 3).map((d) => d.text).join(" ")}</span></p>}
-      {wanted.length > 0 && r.system !== "note" && <p class="hint no-print">Still wanted, in My record: {wanted.join(", ")}.</p>}
+      {wanted.length > 0 && !again && r.system !== "note" && <p class="hint no-print">Still wanted, in My record: {wanted.join(", ")}.</p>}
       <details class="fine">
         <summary>For checking</summary>
         <p><span class="person-id">Reference</span><code class="reference">{r.submission}</code></p>
