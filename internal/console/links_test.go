@@ -55,6 +55,21 @@ func (o *office) handIn(t testing.TB, person, zone, text string) string {
 	return r.Conversations[0].ID
 }
 
+// compared waits until the server has compared, by itself, all that was handed in.
+func (o *office) compared(t testing.TB) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		due, err := store.LinksDue(t.Context(), o.DB.Reader(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(due) == 0 {
+			return
+		}
+	}
+	t.Fatal("what was handed in is not compared")
+}
+
 // Two people's copies of one chat become one, by themselves, after they were handed in. A records officer
 // sees who wrote and when, what is missing and what the copies disagree about; what was said, only within
 // a case; and can part and join messages and take that back.
@@ -65,9 +80,7 @@ func TestChats(t *testing.T) {
 	ruth := o.signIn(t, "ruth", identity.Records)
 	chat := o.handIn(t, "asha", "Europe/London", ashasCopy)
 	o.handIn(t, "tom", "", tomsCopy)
-	if err := o.Links.CompareDue(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	o.compared(t)
 	ruth.get(t, "/console/captures")
 	ruth.follow(t, "Chats that several people handed in").want(t, 200, "Possible doubles to look at: 0 pairs of chats and 0 pairs of messages", "Asha", "Tom")
 	at := "/console/chats/" + chat
@@ -133,9 +146,7 @@ func TestDoubts(t *testing.T) {
 	// Tom's telephone shows seconds too, and says something else in one place.
 	toms := strings.NewReplacer("~ Tommy", "Tom Field", "Asha Rao", "Asha from work", "Tell them we never discussed a price on this number, please", "Tell them twelve thousand").Replace(ashasCopy)
 	o.handIn(t, "tom", "Europe/London", toms)
-	if err := o.Links.CompareDue(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	o.compared(t)
 	p := ruth.get(t, "/console/chats/doubts")
 	p.want(t, 200, "Are these one message?", "The words differ, from the same person at the same moment.", "27/10/2023, 10:05:00", "Text of 25 characters")
 	if strings.Contains(p.body, "twelve thousand") {
