@@ -321,3 +321,14 @@ func ProfileOf(people *identity.Service, bridges *appservice.Service) func(conte
 		return p, err
 	}
 }
+
+// protocol implements "GET /thirdparty/protocol/{protocol}": bridges here are found by their bots.
+func (s *Server) protocol(*http.Request, session, *httpd.None) (*httpd.None, error) {
+	return nil, httpd.NotFound("No bridge here offers look-ups of that kind.")
+}
+
+// thirdParty implements "GET /thirdparty/location" and "GET /thirdparty/user", with and without a protocol:
+// nothing is found.
+func (s *Server) thirdParty(*http.Request, session, *httpd.None) (*stateList, error) {
+	return &stateList{}, nil
+}

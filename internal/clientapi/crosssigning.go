@@ -43,8 +43,8 @@ func keyID(raw []byte) string {
 	return ""
 }
 
-// uploadSigningKeys implements "POST /keys/device_signing/upload". The password is asked for when keys are
-// replaced, and not for the first ones.
+// uploadSigningKeys implements "POST /keys/device_signing/upload". The password is asked for once there is a
+// master key, unless the keys are those that are there already.
 func (s *Server) uploadSigningKeys(r *http.Request, x session, req *crossSigningRequest) (*httpd.None, error) {
 	ctx := r.Context()
 	given := map[string][]byte{}
@@ -75,15 +75,17 @@ func (s *Server) uploadSigningKeys(r *http.Request, x session, req *crossSigning
 		case err != nil:
 			return nil, err
 		case keyID(old) != keyID(raw):
-			changed, replaces = true, true
+			changed = true
 		}
 	}
-	if _, err := store.Blob(ctx, s.DB.Reader(), x.User, "cross_signing", "master_key"); errors.Is(err, store.ErrNotFound) {
-		if given["master_key"] == nil && len(given) > 0 {
-			return nil, httpd.InvalidParam("There is no master key that could sign these.")
-		}
-	} else if err != nil {
+	_, err := store.Blob(ctx, s.DB.Reader(), x.User, "cross_signing", "master_key")
+	switch {
+	case err == nil:
+		replaces = changed
+	case !errors.Is(err, store.ErrNotFound):
 		return nil, err
+	case given["master_key"] == nil && len(given) > 0:
+		return nil, httpd.InvalidParam("There is no master key that could sign these.")
 	}
 	if replaces {
 		if err := s.confirm(r, x, req.Auth); err != nil {

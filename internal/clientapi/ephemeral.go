@@ -98,6 +98,12 @@ func (s *Server) read(ctx context.Context, info stream.RoomInfo, who matrix.User
 	} else if err != nil {
 		return err
 	}
+	switch p, err := store.HistoryPlace(ctx, s.DB.Reader(), row.Pos); {
+	case err == nil:
+		row.Pos = p.Before - 1 // it stands there, however late it arrived
+	case err != store.ErrNotFound:
+		return err
+	}
 	return s.Rec.Do(ctx, func(b *recorder.Batch) error {
 		side := s.Hub.NextSide(b)
 		x := store.Receipt{Scope: scope, User: who, Type: typ, Thread: thread, Event: id, Pos: row.Pos, Time: b.Now(), Stream: side}

@@ -197,6 +197,11 @@ func (s *Server) routes() []route {
 		signedIn(s, "POST "+client+"pushers/set", s.setPusher),
 		signedIn(s, "GET "+client+"voip/turnServer", s.turnServer),
 		signedIn(s, "GET "+client+"thirdparty/protocols", s.protocols),
+		signedIn(s, "GET "+client+"thirdparty/protocol/{protocol}", s.protocol),
+		signedIn(s, "GET "+client+"thirdparty/location", s.thirdParty),
+		signedIn(s, "GET "+client+"thirdparty/location/{protocol}", s.thirdParty),
+		signedIn(s, "GET "+client+"thirdparty/user", s.thirdParty),
+		signedIn(s, "GET "+client+"thirdparty/user/{protocol}", s.thirdParty),
 
 		// End-to-end encryption: kept for clients, of no use in conversations that are on the record
 		signedIn(s, "POST "+client+"keys/upload", s.uploadKeys),
