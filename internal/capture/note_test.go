@@ -70,3 +70,27 @@ func TestNoteWrong(t *testing.T) {
 		t.Errorf("%d entries of notes that are wrong", w.size())
 	}
 }
+
+// TestNoteResumes files a note whose submission a crash left without its message.
+func TestNoteResumes(t *testing.T) {
+	w := open(t, sqldbtest.SQLite(t))
+	n := capture.Note{With: []string{"Ash"}, Channel: "telephone", From: time.Now().Add(-time.Hour), Text: "yes"}
+	broken := errors.New("broken off")
+	w.Detect = func(*capture.Observation, []string) *capture.Finding { panic(broken) } // as late as can be before the message is recorded
+	func() {
+		defer func() {
+			if r := recover(); r != broken {
+				t.Fatalf("recovered %v", r)
+			}
+		}()
+		w.Note(t.Context(), "@asha:example.org", n)
+	}()
+	w.Detect = nil
+	if err := w.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	list, err := w.Submissions(t.Context(), "@asha:example.org", 10)
+	if err != nil || len(list) != 1 || list[0].Status != string(capture.StatusRead) || list[0].Messages != 1 {
+		t.Errorf("submissions are %+v, %v", list, err)
+	}
+}
