@@ -19,6 +19,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"despatch/internal/capture"
+	"despatch/internal/capture/spillage"
 	"despatch/internal/capture/whatsapp"
 	"despatch/internal/media"
 	"despatch/internal/record"
@@ -385,7 +386,17 @@ func TestRebuild(t *testing.T) {
 		w.submit(t, "@tom:example.org", capture.Options{DateOrder: "dmy"}, file(t, "b.txt", chat(1300)))
 		w.submit(t, "@tom:example.org", capture.Options{}, file(t, "c.txt", []byte("03/04/21, 10:00 - Ann: which month?\n")))
 		w.submit(t, "@tom:example.org", capture.Options{}, file(t, "d.pdf", []byte("%PDF")))
+		w.Detect = spillage.Find
+		marked := w.submit(t, "@tom:example.org", capture.Options{DateOrder: "dmy"}, file(t, "e.txt", []byte("03/04/21, 10:00 - Ann: SECRET: six\n03/04/21, 10:01 - Ann: UK EYES ONLY\n03/04/21, 10:02 - Ann: STRAP 1\n")))
+		for i, release := range []bool{true, false} {
+			if err := w.DecideSealed(t.Context(), "@sam:example.org", marked.Conversations[0].First+2*int64(i), release, "Because."); err != nil {
+				t.Fatal(err)
+			}
+		}
 		before := w.tables(t)
+		if n := strings.Count(before, "sealed_item"); n != 3 {
+			t.Errorf("%d messages are sealed, want 3", n)
+		}
 		w.Record.Close()
 		err := w.DB.Write(t.Context(), func(tx *sqldb.Tx) error {
 			for _, name := range captureTables {
