@@ -68,7 +68,7 @@ func (s *Service) whose(ctx context.Context, head *email.Head, envelope string) 
 	}
 	known, err := store.MailAddressOf(ctx, s.DB.Reader(), address)
 	if errors.Is(err, store.ErrNotFound) {
-		return "", "", refuse(550, smtp.EnhancedCode{5, 7, 1}, "This address is not known here. Add it on your page in Despatch, or send the mail from an address that is known.")
+		return "", "", refuse(550, smtp.EnhancedCode{5, 7, 1}, "This address is not known here. Ask the IT desk to add it, or send the mail from an address that is known.")
 	}
 	if err != nil {
 		return "", "", err
