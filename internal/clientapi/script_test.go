@@ -19,7 +19,10 @@ import (
 	"despatch/despatchtest"
 	"despatch/internal/identity"
 	"despatch/internal/server"
+	"despatch/internal/sqldb/sqldbtest"
 )
+
+func TestMain(m *testing.M) { sqldbtest.Main(m) }
 
 // A script is a conversation with the server, as text:
 //
@@ -51,9 +54,26 @@ func TestConversations(t *testing.T) {
 		t.Fatalf("no conversations: %v", err)
 	}
 	var patterns []string
+	sqldbtest.Each(t, func(t *testing.T, target string) { patterns = converse(t, files, target) })
+	for _, p := range patterns {
+		_, path, _ := strings.Cut(p, " ")
+		if !ran.routes[p] && !strings.HasPrefix(path, "/_despatch/") && elsewhere[path] == "" {
+			t.Errorf("no conversation in testdata asks for %s", p)
+		}
+	}
+}
+
+// converse has all conversations on one database, and returns the routes that there are.
+func converse(t *testing.T, files []string, target string) (patterns []string) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			d := despatchtest.Start(t, func(c *server.Config) {
+			db := target
+			if strings.HasPrefix(target, "postgres") {
+				db = sqldbtest.Postgres(t) // each conversation begins with nothing
+			} else {
+				db = ""
+			}
+			d := despatchtest.Start(t, despatchtest.Database(db), func(c *server.Config) {
 				c.RegistrationSecret = "a secret of the test"
 				c.OpenRegistration = strings.Contains(file, "open")
 				c.Observe = func(route string, status int, _ time.Duration) {
@@ -67,12 +87,7 @@ func TestConversations(t *testing.T) {
 			d.CheckRecord(t)
 		})
 	}
-	for _, p := range patterns {
-		_, path, _ := strings.Cut(p, " ")
-		if !ran.routes[p] && !strings.HasPrefix(path, "/_despatch/") && elsewhere[path] == "" {
-			t.Errorf("no conversation in testdata asks for %s", p)
-		}
-	}
+	return patterns
 }
 
 func runScript(t *testing.T, d *despatchtest.Server, file string) {
