@@ -79,28 +79,44 @@ func dusk(x, y float64) color.RGBA {
 	}
 }
 
-//go:embed whatsapp.txt
-var whatsapp []byte
+// Two people's copies of one chat: Daniel exported his before Eleanor deleted a message.
+var (
+	//go:embed whatsapp.txt
+	whatsapp []byte
+	//go:embed whatsapp-daniel.txt
+	whatsappDaniel []byte
+)
 
 // capture puts on the record what was said in a WhatsApp group before the advice was written.
 func (f *filler) capture() error {
 	if err := f.at(4, "15:30"); err != nil {
 		return err
 	}
-	file, err := capture.NewFile(f.ctx, "WhatsApp Chat with Quota – quick line.txt", bytes.NewReader(whatsapp), int64(len(whatsapp)), f.clock.Now())
-	if err != nil {
-		return err
-	}
 	zone, err := time.LoadLocation("Europe/London")
 	if err != nil {
 		zone = time.UTC
 	}
-	r, err := f.s.Capture.Submit(f.ctx, capture.Upload{Person: string(f.user("priya")), Files: []*capture.File{file},
-		Options: capture.Options{Zone: zone, ReceivedAt: f.clock.Now()}})
-	if err == nil && len(r.Conversations) == 0 {
-		err = fmt.Errorf("the WhatsApp chat was not understood: %v", r.Summary())
+	for _, x := range []struct {
+		who, name string
+		text      []byte
+	}{
+		{"priya", "WhatsApp Chat with Quota – quick line.txt", whatsapp},
+		{"daniel", "_chat.txt", whatsappDaniel},
+	} {
+		file, err := capture.NewFile(f.ctx, x.name, bytes.NewReader(x.text), int64(len(x.text)), f.clock.Now())
+		if err != nil {
+			return err
+		}
+		r, err := f.s.Capture.Submit(f.ctx, capture.Upload{Person: string(f.user(x.who)), Files: []*capture.File{file},
+			Options: capture.Options{Zone: zone, ReceivedAt: f.clock.Now()}})
+		if err == nil && len(r.Conversations) == 0 {
+			err = fmt.Errorf("the WhatsApp chat was not understood: %v", r.Summary())
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // openCase opens the request that the records office works on.
