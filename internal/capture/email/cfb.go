@@ -26,6 +26,7 @@ type compound struct {
 	minis   []byte // the stream that small streams are in
 	cutoff  uint64
 	entries []cfbEntry
+	left    int64 // bytes that may still be read: streams that share sectors could be endless
 }
 
 type cfbEntry struct {
@@ -49,7 +50,7 @@ func openCFB(data []byte) (*storage, error) {
 	if len(data) < 512 || string(data[:8]) != string(cfbMagic) {
 		return nil, errCFB
 	}
-	c := &compound{data: data, shift: uint(binary.LittleEndian.Uint16(data[30:])), cutoff: uint64(binary.LittleEndian.Uint32(data[56:]))}
+	c := &compound{data: data, shift: uint(binary.LittleEndian.Uint16(data[30:])), cutoff: uint64(binary.LittleEndian.Uint32(data[56:])), left: 4*int64(len(data)) + 1<<20}
 	if c.shift != 9 && c.shift != 12 || binary.LittleEndian.Uint16(data[32:]) != 6 || c.cutoff > 1<<16 {
 		return nil, errCFB
 	}
@@ -156,9 +157,10 @@ func (c *compound) chain(start uint32, size uint64) ([]byte, error) {
 
 // read returns the bytes of a stream.
 func (c *compound) read(e *cfbEntry) ([]byte, error) {
-	if e.size > uint64(len(c.data)) {
+	if e.size > uint64(len(c.data)) || int64(e.size) > c.left {
 		return nil, errCFB
 	}
+	c.left -= int64(e.size)
 	if e.size >= c.cutoff {
 		b, err := c.chain(e.start, e.size)
 		if err == nil && uint64(len(b)) < e.size {

@@ -13,6 +13,7 @@ const (
 	maxHeader    = 1 << 20 // bytes
 	maxFields    = 4000
 	maxAddresses = 5000 // of one field
+	maxWord      = 8192 // bytes of an encoded word; the standard allows 75
 )
 
 // field is one field of a header. Its value is unfolded, and otherwise as it stands.
@@ -50,7 +51,7 @@ func (h header) all(name string) [][]byte {
 // and counted, if a field follows it; else the empty line is missing, and the line begins the body.
 func parseHeader(raw []byte) (h header, body []byte, odd int) {
 	rest := raw
-	read := 0
+	read, own := 0, false // whether the last value is a copy that can grow
 	for len(rest) > 0 {
 		line, next := cutLine(rest)
 		if len(line) == 0 {
@@ -65,9 +66,12 @@ func parseHeader(raw []byte) (h header, body []byte, odd int) {
 		switch {
 		case (line[0] == ' ' || line[0] == '\t') && len(h) > 0 && !blank:
 			f := &h[len(h)-1]
-			f.value = append(append(f.value[:len(f.value):len(f.value)], ' '), bytes.TrimSpace(line)...)
+			if !own {
+				f.value, own = bytes.Clone(f.value), true
+			}
+			f.value = append(append(f.value, ' '), bytes.TrimSpace(line)...)
 		case !blank && ok:
-			h = append(h, field{name, value})
+			h, own = append(h, field{name, value}), false
 		case headerGoesOn(next) && !bytes.HasPrefix(line, []byte("--")):
 			if !blank && !bytes.HasPrefix(line, []byte("From ")) && !bytes.HasPrefix(line, []byte(">From ")) {
 				odd++
@@ -190,7 +194,7 @@ func encodedWord(b []byte) (data []byte, set string, n int) {
 	}
 	set = string(rest[:q])
 	set, _, _ = strings.Cut(set, "*") // RFC 2231 adds a language
-	end := bytes.Index(rest[q+3:], []byte("?="))
+	end := bytes.Index(rest[q+3:min(len(rest), q+3+maxWord)], []byte("?="))
 	if end < 0 || strings.ContainsAny(set, " \t<>") {
 		return nil, "", 0
 	}
@@ -259,7 +263,7 @@ func cutAddress(v []byte) (one, rest []byte, whole bool) {
 		case c == '>':
 			angle = false
 			// Another address follows without a comma.
-			if rest := bytes.TrimLeft(v[i+1:], " \t"); len(rest) > 0 && bytes.IndexByte([]byte(",;(>"), rest[0]) < 0 && bytes.IndexByte(rest, '@') >= 0 {
+			if rest := bytes.TrimLeft(v[i+1:], " \t"); len(rest) > 0 && bytes.IndexByte([]byte(",;(>"), rest[0]) < 0 && bytes.IndexByte(rest[:min(len(rest), 512)], '@') >= 0 {
 				return v[start : i+1], rest, true
 			}
 		case c == ':' && !angle && !bytes.ContainsAny(v[start:i], "@="):

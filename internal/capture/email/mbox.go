@@ -90,6 +90,8 @@ type splitter struct {
 	size   int64
 	body   int64 // where in the mail its body begins; -1 while in the header
 	length int64 // what Content-Length says; -1 if nothing
+	looked bool  // whether a mail begins there has been looked at
+	ends   bool  // and one does, or the file ends
 }
 
 // lookAhead is how far ahead a Content-Length can be checked before it is believed.
@@ -133,7 +135,7 @@ func (s *splitter) mails(ctx context.Context, fn func(*piece) error) error {
 					}
 				}
 				open, s.start, s.first = true, s.off, s.line
-				s.buf, s.size, s.lines, s.body, s.length = nil, 0, 0, -1, -1
+				s.buf, s.size, s.lines, s.body, s.length, s.looked = nil, 0, 0, -1, -1, false
 				s.sum.Reset()
 			}
 		}
@@ -220,15 +222,19 @@ func (s *splitter) inside(n int) bool {
 	if left < 0 {
 		return false
 	}
+	if s.looked {
+		return s.ends
+	}
 	if left+64 > lookAhead {
 		return s.lengths > 0
 	}
+	s.looked, s.ends = true, false
 	ahead, _ := s.r.Peek(int(left) + 64)
-	if int64(len(ahead)) < left {
-		return false // the file ends before
+	if int64(len(ahead)) >= left { // else the file ends before
+		rest := bytes.TrimLeft(ahead[left:], "\r\n")
+		s.ends = len(rest) == 0 || bytes.HasPrefix(rest, []byte("From "))
 	}
-	rest := bytes.TrimLeft(ahead[left:], "\r\n")
-	return len(rest) == 0 || bytes.HasPrefix(rest, []byte("From "))
+	return s.ends
 }
 
 // separator reports whether a line that begins with "From " has a time and a year, as one that begins a

@@ -62,6 +62,7 @@ type plist struct {
 	refSize int
 	offsets []uint64
 	asked   int
+	left    int64 // bytes that may still be given out: values may be asked for often
 }
 
 // readPlist returns the root of a binary property list: a map, a list, a string, bytes, a number, a
@@ -76,7 +77,7 @@ func readPlist(data []byte) any {
 	if offSize < 1 || offSize > 8 || refSize < 1 || refSize > 8 || count > maxValues || top >= count || table > uint64(len(data)) || table+count*uint64(offSize) > uint64(len(data)) {
 		return nil
 	}
-	p := &plist{data: data, refSize: refSize}
+	p := &plist{data: data, refSize: refSize, left: 4 * int64(len(data))}
 	for i := range count {
 		p.offsets = append(p.offsets, number(data[table+i*uint64(offSize):][:offSize]))
 	}
@@ -121,9 +122,10 @@ func (p *plist) value(ref uint64, depth int) any {
 		size := 1 << (b[0] & 15)
 		n, b = number(b[1:1+size]), b[1+size:]
 	}
-	if n > uint64(len(b)) {
+	if n > uint64(len(b)) || int64(n) > p.left {
 		return nil
 	}
+	p.left -= int64(n)
 	switch kind {
 	case 4:
 		return b[:n]

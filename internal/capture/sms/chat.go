@@ -18,6 +18,11 @@ func (r *reading) chat(o *capture.Observation, numbers []string, contactName str
 		key += r.backup.path
 	}
 	i, ok := r.chats[key]
+	if !ok && len(r.run.Conversations) >= maxNumbers { // the last one takes what is beyond
+		o.Conversation = maxNumbers - 1
+		o.Doubt("too_many_conversations", "The file has more conversations than any telephone. This one is listed with others.")
+		return &r.run.Conversations[maxNumbers-1]
+	}
 	if !ok {
 		i = len(r.run.Conversations)
 		r.chats[key] = i
