@@ -613,3 +613,32 @@ func TestSamples(t *testing.T) {
 		t.Errorf("read %d files below %s, %v", read, dir, err)
 	}
 }
+
+// TestHostile reads what is made to take long: the run would not end in time if the cost grew with the square
+// of the length.
+func TestHostile(t *testing.T) {
+	head := "From: a@b.example\nDate: Mon, 3 Jun 2024 10:00:00 +0000\n"
+	for name, mail := range map[string]string{
+		"folded":    head + "Subject: x\n" + strings.Repeat(" a\n", 300_000) + "\nx\n",
+		"words":     head + "Subject: " + strings.Repeat("=?a?q?", 160_000) + "\n\nx\n",
+		"addresses": head + "To: " + strings.Repeat("<a> b ", 150_000) + "\n\nx\n",
+		"quoted":    head + "To: \"" + strings.Repeat("a,", 400_000) + "\n\nx\n",
+		"parts":     head + "Content-Type: multipart/mixed; boundary=b\n\n" + strings.Repeat("--b\n", 500_000),
+		"nested":    head + strings.Repeat("Content-Type: multipart/mixed; boundary=b\n\n--b\n", 20_000),
+		"tags":      head + "Content-Type: text/html\n\n" + strings.Repeat("<a href=https://x.example><p>", 100_000),
+	} {
+		p, err := parse(t, file(t, "x.eml", []byte(mail)))
+		if err != nil || len(p.Messages) != 1 {
+			t.Errorf("%s: %d mails, %v", name, len(p.Messages), err)
+		}
+	}
+	var box strings.Builder
+	box.WriteString("From a Mon Jan  1 10:00:00 2024\nFrom: a@b.example\nContent-Length: 1000000\n\n")
+	line := "From b Mon Jan  1 10:00:00 2024\nA: b\n\n"
+	box.WriteString(strings.Repeat(line, 1_000_000/len(line)))
+	box.WriteString(strings.Repeat("x", 1_000_000%len(line)) + "\nFrom c Mon Jan  1 10:00:00 2024\nFrom: c@d.example\n\nx\n")
+	p, err := parse(t, file(t, "x.mbox", []byte(box.String())))
+	if err != nil || len(p.Messages) != 2 {
+		t.Errorf("an mbox of 2 mails has %d, %v", len(p.Messages), err)
+	}
+}
