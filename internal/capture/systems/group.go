@@ -15,15 +15,16 @@ var markers = []*regexp.Regexp{
 	regexp.MustCompile(`^sql/db\.sqlite$`),             // Signal Desktop
 	regexp.MustCompile(`^(cur|new)/[^/]+$`),            // Maildir
 	regexp.MustCompile(`^(your_[^/]*activity[^/]*/)?messages/(inbox|archived_threads|filtered_threads|message_requests|e2ee_cutover)/.`), // Messenger, Instagram
-	regexp.MustCompile(`^message_1\.(json|html)$`),                             // one thread of these
-	regexp.MustCompile(`^(result\.json|messages\.html)$`),                      // Telegram
-	regexp.MustCompile(`^(channels|dms|groups|mpims)\.json$`),                  // Slack
-	regexp.MustCompile(`^(Takeout/)?Google Chat/(Groups|Users)/`),              // Google Takeout
-	regexp.MustCompile(`^(msgstore\.db(\.crypt[0-9]+)?|ChatStorage\.sqlite)$`), // WhatsApp databases
-	regexp.MustCompile(`^(chat|sms)\.db$`),                                     // iMessage
-	regexp.MustCompile(`^(messages|endpoints)\.json$`),                         // Teams, personal export
-	regexp.MustCompile(`^(users|teams)/[^/]+/messages_[^/]+\.json$`),           // Teams, a tenant
-	regexp.MustCompile(`^data/[0-9]{8}/`),                                      // Mattermost, files of a bulk export
+	regexp.MustCompile(`^(your_[^/]*activity[^/]*/)?messages/([^/]+_[0-9]+\.json|media/.)`),                                              // Messenger, encrypted end to end
+	regexp.MustCompile(`^message_1\.(json|html)$`),                                                                                       // one thread of these
+	regexp.MustCompile(`^(result\.json|messages\.html)$`),                                                                                // Telegram
+	regexp.MustCompile(`^(channels|dms|groups|mpims)\.json$`),                                                                            // Slack
+	regexp.MustCompile(`^(Takeout/)?Google Chat/(Groups|Users)/`),                                                                        // Google Takeout
+	regexp.MustCompile(`^(msgstore\.db(\.crypt[0-9]+)?|ChatStorage\.sqlite)$`),                                                           // WhatsApp databases
+	regexp.MustCompile(`^(chat|sms)\.db$`),                                                                                               // iMessage
+	regexp.MustCompile(`^(messages|endpoints)\.json$`),                                                                                   // Teams, personal export
+	regexp.MustCompile(`^(users|teams)/[^/]+/messages_[^/]+\.json$`),                                                                     // Teams, a tenant
+	regexp.MustCompile(`^data/[0-9]{8}/`),                                                                                                // Mattermost, files of a bulk export
 }
 
 // Group sorts the files of a folder into submissions: what belongs together is handed in together. Paths

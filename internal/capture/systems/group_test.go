@@ -17,6 +17,8 @@ func TestGroup(t *testing.T) {
 		{"maildir", "mail/cur/1:2,S mail/new/2 mail/.Sent/cur/3", "mail/.Sent/cur/3 mail/cur/1:2,S mail/new/2"},
 		{"messenger", "fb/your_activity_across_facebook/messages/inbox/ann_1/message_1.json fb/your_activity_across_facebook/messages/inbox/ann_1/photos/1.jpg",
 			"fb/your_activity_across_facebook/messages/inbox/ann_1/message_1.json fb/your_activity_across_facebook/messages/inbox/ann_1/photos/1.jpg"},
+		{"messenger, encrypted", "e/your_activity_across_facebook/messages/ann_1.json e/your_activity_across_facebook/messages/media/1.jpg",
+			"e/your_activity_across_facebook/messages/ann_1.json e/your_activity_across_facebook/messages/media/1.jpg"},
 		{"one thread", "message_1.json message_2.json photos/1.jpg", "message_1.json message_2.json photos/1.jpg"},
 		{"database with its log", "h.sqlite h.sqlite-wal h.txt", "h.sqlite h.sqlite-wal|h.txt"},
 		{"whatsapp database", "w/msgstore.db w/wa.db w/Media/WhatsApp Images/1.jpg", ""},
