@@ -106,22 +106,12 @@ func (s *Server) slide(r *http.Request, x session, req *slidingRequest, stable b
 	if err := s.receivedUpTo(r.Context(), x, out.ToDevice.Since); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	stop := context.AfterFunc(r.Context(), cancel)
-	defer stop()
-	go func() {
-		select {
-		case <-x.Done(): // signed out while waiting
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	resp, err := s.sync.Sliding(ctx, *out)
+	out.Ended = x.Done()
+	resp, err := s.sync.Sliding(r.Context(), *out)
 	switch {
 	case errors.Is(err, stream.ErrUnknownPos):
 		return nil, httpd.Errorf(http.StatusBadRequest, "M_UNKNOWN_POS", "%s", err)
-	case err != nil && r.Context().Err() == nil && ctx.Err() != nil:
+	case errors.Is(err, stream.ErrEnded):
 		return nil, httpd.UnknownToken(false, "You have been signed out.")
 	}
 	return resp, err

@@ -623,6 +623,19 @@ func TestSlidingNewerRequestEndsOlder(t *testing.T) {
 	alice.Send(t, room, "hello")
 	c.sync(t, 10_000)
 	wantTexts(t, c, room, "hello")
+	// Signing out ends it too.
+	out := make(chan int, 1)
+	go func() { status, _ := c.ask(t, 50_000); out <- status }()
+	time.Sleep(20 * time.Millisecond)
+	bob.Do(t, "POST", client+"logout", nil)
+	select {
+	case status := <-out:
+		if status != 401 {
+			t.Errorf("signed out while waiting: %d", status)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("a device that is signed out still waits")
+	}
 }
 
 func TestSlidingFilters(t *testing.T) {

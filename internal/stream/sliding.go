@@ -27,6 +27,9 @@ import (
 // ErrUnknownPos means that a connection is not known any more, or is not the asker's: begin without a pos.
 var ErrUnknownPos = errors.New("this connection is not known here any more; begin again without pos")
 
+// ErrEnded means that the device was signed out while it waited.
+var ErrEnded = errors.New("the device was signed out")
+
 // Bounds of what is remembered of connections.
 const (
 	MaxSlidingLists  = 100 // in one request; subscriptions too
@@ -85,6 +88,7 @@ type SlidingRequest struct {
 	Pos      string // "" for a new connection
 	Stable   bool   // the answer has the form of /v4/sync rather than that of the unstable path
 	Timeout  time.Duration
+	Ended    <-chan struct{} // closed when the device is signed out
 	Lists    map[string]SlidingList
 	Rooms    map[matrix.RoomID]RoomConfig
 	ToDevice struct {
@@ -359,6 +363,9 @@ func (s *Syncer) Sliding(ctx context.Context, req SlidingRequest) (*SlidingRespo
 			over = true
 		case <-s.Hub.closing:
 			over = true
+		case <-req.Ended:
+			x.mu.Lock()
+			return nil, ErrEnded
 		case <-ctx.Done():
 			x.mu.Lock()
 			return nil, ctx.Err()
