@@ -19,6 +19,7 @@ import (
 	"despatch/despatchtest"
 	"despatch/internal/matrix"
 	"despatch/internal/server"
+	"despatch/internal/sqldb/sqldbtest"
 )
 
 const (
@@ -530,9 +531,11 @@ func TestBridgeIsAsked(t *testing.T) {
 }
 
 // TestBridgeHistory brings in what was said before.
-func TestBridgeHistory(t *testing.T) {
+func TestBridgeHistory(t *testing.T) { sqldbtest.Each(t, testBridgeHistory) }
+
+func testBridgeHistory(t *testing.T, target string) {
 	b := startBridge(t)
-	d := despatchtest.Start(t, b.bridged(t))
+	d := despatchtest.Start(t, despatchtest.Database(target), b.bridged(t))
 	alice, br := d.User(t, "alice"), d.As(asToken)
 	register(t, br, "whatsappbot")
 	const bot, ghost, former = "@whatsappbot:example.org", "@whatsapp_4479:example.org", "@whatsapp_left:example.org"

@@ -14,6 +14,7 @@ import (
 
 	"despatch/despatchtest"
 	"despatch/internal/matrix"
+	"despatch/internal/sqldb/sqldbtest"
 )
 
 // slider is a client of sliding sync that does with its answers what Element X does: it keeps rooms, takes
@@ -638,8 +639,10 @@ func TestSlidingNewerRequestEndsOlder(t *testing.T) {
 	}
 }
 
-func TestSlidingFilters(t *testing.T) {
-	d := despatchtest.Start(t)
+func TestSlidingFilters(t *testing.T) { sqldbtest.Each(t, testSlidingFilters) }
+
+func testSlidingFilters(t *testing.T, target string) {
+	d := despatchtest.Start(t, despatchtest.Database(target))
 	alice, bob := d.User(t, "alice"), d.User(t, "bob")
 	space := alice.CreateRoomWith(t, map[string]any{"name": "Works", "creation_content": map[string]any{"type": "m.space"}}, bob)
 	inside, outside := alice.CreateRoom(t, bob), alice.CreateRoom(t, bob)
