@@ -67,11 +67,9 @@ func TestConversations(t *testing.T) {
 func converse(t *testing.T, files []string, target string) (patterns []string) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			db := target
+			db := ""
 			if strings.HasPrefix(target, "postgres") {
 				db = sqldbtest.Postgres(t) // each conversation begins with nothing
-			} else {
-				db = ""
 			}
 			d := despatchtest.Start(t, despatchtest.Database(db), func(c *server.Config) {
 				c.RegistrationSecret = "a secret of the test"

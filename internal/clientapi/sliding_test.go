@@ -32,21 +32,21 @@ type slider struct {
 }
 
 type slidRoom struct {
-	name, avatar string
-	membership   string
-	events       []matrix.EventID
-	bodies       map[matrix.EventID]string
-	redacted     map[matrix.EventID]bool
-	state        map[string]jsontext.Value
-	joined       int
-	unread       int
-	bump         int64
-	initials     int
-	heroes       []string
-	invite       []despatchtest.Event
-	typing       []string
-	receipts     string
-	dm           bool
+	name       string
+	membership string
+	events     []matrix.EventID
+	bodies     map[matrix.EventID]string
+	redacted   map[matrix.EventID]bool
+	state      map[string]jsontext.Value
+	joined     int
+	unread     int
+	bump       int64
+	initials   int
+	heroes     []string
+	invite     []despatchtest.Event
+	typing     []string
+	receipts   string
+	dm         bool
 }
 
 type slideAnswer struct {

@@ -119,9 +119,7 @@ func (s *Server) askPassword(w http.ResponseWriter, r *http.Request, c *Client, 
 		Text: []string{c.title() + " asks to use your account on " + string(s.Name) + ": to read your conversations and to write in your name, until you sign it out."},
 		Hidden: map[string]string{"client_id": a.Client, "redirect_uri": a.Redirect, "scope": a.Scope, "state": a.State, "code_challenge": a.Challenge,
 			"code_challenge_method": "S256", "response_mode": a.Mode, "response_type": "code"}}
-	if strings.HasPrefix(v.Name, "mxid:") {
-		v.Name = strings.TrimPrefix(v.Name, "mxid:")
-	}
+	v.Name = strings.TrimPrefix(v.Name, "mxid:")
 	if s.Upstream != nil {
 		v.Upstream, v.Provider = "/oauth2/upstream?"+url.Values{"client_id": {a.Client}, "redirect_uri": {a.Redirect}, "scope": {a.Scope}, "state": {a.State},
 			"code_challenge": {a.Challenge}, "code_challenge_method": {"S256"}, "response_mode": {a.Mode}, "response_type": {"code"}}.Encode(), s.Upstream.Title

@@ -136,15 +136,6 @@ func (h *Hub) DataChanged(who matrix.UserID) {
 	}
 }
 
-// countUnread is the number of events in a room that notify somebody.
-func (h *Hub) countUnread(ctx context.Context, q sqldb.Queryer, info RoomInfo, who matrix.UserID, joinedAt, head int64) (int, error) {
-	u, err := h.unreadOf(ctx, q, info, who, joinedAt, head)
-	if err != nil {
-		return 0, err
-	}
-	return u.All().Notify, nil
-}
-
 // known is what is counted already, if nothing has happened since. The lock must be held.
 func (r *room) known(who matrix.UserID) (*Unread, bool) {
 	u := r.unread[who]

@@ -561,11 +561,10 @@ func (m *matcher) weigh(a, b []int) {
 			if i > 0 && j > 0 {
 				l.odds[p], l.rule[p] = m.odds(a[i-1], b[j-1])
 			}
-			open, all := never, never
-			switch {
-			case i == 0 && j == 0:
-				open, all = 0, 0
-			default:
+			open, all := never, 0.0
+			if i == 0 && j == 0 {
+				open = 0
+			} else {
 				if i > 0 {
 					open = l.value(l.open, i-1, j)
 					if l.odds[p] != never {

@@ -74,9 +74,6 @@ func (s *Sighting) width() int64 { return s.To - s.From + 1 }
 // farthest is how far a clock may be from UTC: [capture.Local] widens instants of unknown zone by it.
 const farthest = 14 * 3600_000
 
-// forever bounds how wide an instant may be to be of use: beyond it only the order in the file counts.
-const forever = 400 * 24 * 3600_000
-
 // See returns what is compared of an observation. Names are those of the conversation's participants,
 // which may be spoken to with an @; they may be nil.
 func See(pos int64, system string, o *capture.Observation, names *Names) Sighting {

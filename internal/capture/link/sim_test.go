@@ -43,8 +43,7 @@ type truth struct {
 	text     string
 	class    string // of its attachment
 	file     string
-	system   string // code of a system line
-	actor    int
+	system   string    // code of a system line
 	deleted  time.Time // for everybody
 	edited   time.Time
 	newText  string
@@ -165,21 +164,20 @@ func (w *world) one(at time.Time) *truth {
 
 // export is how one person's telephone shows the chat.
 type export struct {
-	who       int
-	zone      string // what the clock shows
-	told      string // what zone Despatch is told, or "" if none
-	seconds   bool
-	names     func(world *world, i int) string
-	media     bool
-	taken     time.Time // messages after it are not there yet; edits and deletions after it have not happened
-	keep      int       // at most so many, the newest
-	joins     time.Time
-	forMe     float64 // share that the person has deleted for themselves
-	skew      time.Duration
-	jitter    int // seconds that its times may be off
-	expiring  bool
-	swaps     float64 // chance that neighbours of different senders within 3 seconds arrive the other way round
-	viewpoint bool
+	who      int
+	zone     string // what the clock shows
+	told     string // what zone Despatch is told, or "" if none
+	seconds  bool
+	names    func(world *world, i int) string
+	media    bool
+	taken    time.Time // messages after it are not there yet; edits and deletions after it have not happened
+	keep     int       // at most so many, the newest
+	joins    time.Time
+	forMe    float64 // share that the person has deleted for themselves
+	skew     time.Duration
+	jitter   int // seconds that its times may be off
+	expiring bool
+	swaps    float64 // chance that neighbours of different senders within 3 seconds arrive the other way round
 }
 
 func ownNames(w *world, i int) string { return w.names[i] }

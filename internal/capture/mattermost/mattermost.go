@@ -105,7 +105,6 @@ type reading struct {
 	ctx    context.Context
 	limits capture.Limits
 	member *capture.Member
-	line   int
 
 	titles map[string]*channel
 	people map[string]*user // by username

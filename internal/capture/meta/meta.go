@@ -56,10 +56,7 @@ type thread struct {
 	parts []part
 }
 
-var (
-	partName = regexp.MustCompile(`^message_(\d+)\.(json|html)$`)
-	e2eeName = regexp.MustCompile(`^(.*)_(\d+)\.json$`)
-)
+var partName = regexp.MustCompile(`^message_(\d+)\.(json|html)$`)
 
 // loose is the id of the chat whose parts were handed in without their folder, until its head tells.
 const loose = "."
@@ -426,7 +423,6 @@ func keys(m map[int]*capture.Member) []int {
 // head is what a chat's files say of the chat.
 type head struct {
 	title, path string
-	regular     bool // they say that it is no group
 	group       bool
 	people      []string
 }

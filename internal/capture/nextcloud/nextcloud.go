@@ -103,7 +103,6 @@ type room struct {
 	server string
 	token  string
 	seen   map[int64]bool // messages, by their ids
-	whole  bool
 }
 
 // maxMessages bounds the messages of one run, whose ids are remembered.

@@ -45,7 +45,6 @@ type reading struct {
 	broken     string // why the record cannot be read; "" if it can
 	parts      []part
 	addrs      []addr
-	body       strings.Builder
 	heldBytes  int64
 	damage     damage
 	tooMany    bool

@@ -254,16 +254,6 @@ func (a *attributes) raw(name string) []byte {
 	return nil
 }
 
-// has reports whether an attribute is there, also if it is empty or says null.
-func (a *attributes) has(name string) bool {
-	for _, n := range a.names {
-		if n == name {
-			return true
-		}
-	}
-	return false
-}
-
 // text returns an attribute's text, or "" if it is absent or says null.
 func (a *attributes) text(name string) string {
 	s, _ := unescape(a.raw(name))

@@ -267,7 +267,6 @@ type chat struct {
 	member        *capture.Member
 	place         string // in the account, for a chat without an id
 	name, typ, id string
-	first         bool // a message has been seen
 	lastID        int64
 	backward      int64
 
@@ -336,11 +335,6 @@ func (c *chat) describe(v *capture.Conversation) {
 	if v.Kind == "" {
 		v.Kind = "unknown"
 	}
-}
-
-// shared says whether everybody in the chat sees the same ids of messages.
-func (c *chat) shared() bool {
-	return strings.HasSuffix(c.typ, "supergroup") || strings.HasSuffix(c.typ, "channel")
 }
 
 // key is what the chat is known by within its file.
