@@ -53,7 +53,7 @@ async function until(holds) {
 async function signIn(name) {
 	const first = sdk.createClient({ baseUrl, fetchFn: counting(name) });
 	const flows = await first.loginFlows();
-	expect("flows", flows.flows.map((f) => f.type), ["m.login.password"]);
+	expect("a password is a way to sign in", flows.flows.some((f) => f.type === "m.login.password"), true);
 	const got = await first.loginRequest({ type: "m.login.password", identifier: { type: "m.id.user", user: name }, password, initial_device_display_name: "scenario" });
 	const client = sdk.createClient({
 		baseUrl, fetchFn: counting(name), userId: got.user_id, deviceId: got.device_id, accessToken: got.access_token,
@@ -252,13 +252,16 @@ await step("no encryption", async () => {
 	const refused = await alice.sendStateEvent(room_id, "m.room.encryption", { algorithm: "m.megolm.v1.aes-sha2" }).then(() => "", (err) => err.errcode);
 	expect("turning it on", refused, "M_FORBIDDEN");
 });
-await step("messages to one's own devices, and to nobody else's", async () => {
-	let got;
+await step("messages to devices, and encrypted ones to nobody else's", async () => {
+	let got, other;
+	bob.on("toDeviceEvent", (ev) => { if (ev.getType() === "org.example.ping") other = ev.getContent(); });
 	alice.on("toDeviceEvent", (ev) => { if (ev.getType() === "org.example.ping") got = ev.getContent(); });
 	await alice.sendToDevice("org.example.ping", new Map([[alice.getUserId(), new Map([[alice.getDeviceId(), { n: 1 }]])]]));
 	expect("content", await until(() => got), { n: 1 });
-	const refused = await alice.sendToDevice("org.example.ping", new Map([[bob.getUserId(), new Map([["*", { n: 1 }]])]])).then(() => "", (err) => err.errcode);
-	expect("to another", refused, "M_FORBIDDEN");
+	await alice.sendToDevice("org.example.ping", new Map([[bob.getUserId(), new Map([["*", { n: 2 }]])]]));
+	expect("to another", await until(() => other), { n: 2 });
+	const refused = await alice.sendToDevice("m.room.encrypted", new Map([[bob.getUserId(), new Map([["*", { n: 1 }]])]])).then(() => "", (err) => err.errcode);
+	expect("encrypted to another", refused, "M_FORBIDDEN");
 });
 await step("push rules", async () => {
 	const rules = await alice.getPushRules();
