@@ -152,19 +152,39 @@ func (r *ParseRun) Summary(fault string) []string {
 			say("Nothing was lost: %s = %s%s.", count(n.InFile, strings.TrimSuffix(n.Unit, "s"), n.Unit), count(n.Items, "message", "messages"), skippedWords(skipped))
 			return out
 		}
-		say("Nothing was lost: %s = %s + %s + %s continued%s.", count(n.InFile, "line in the file", "lines in the file"),
-			count(n.Items, "message", "messages"), count(n.System, "system line", "system lines"), number(n.Continuation), skippedWords(skipped))
+		unit, system := "line", "system line"
+		if n.Unit != "lines" {
+			unit, system = "record", "notice by the system"
+		}
+		continued := ""
+		if n.Unit == "lines" {
+			continued = " + " + number(n.Continuation) + " continued"
+		}
+		say("Nothing was lost: %s = %s + %s%s%s.", count(n.InFile, unit+" in the file", unit+"s in the file"),
+			count(n.Items, "message", "messages"), count(n.System, system, plural(system)), continued, skippedWords(skipped))
 	} else {
 		say("Doubt: the lines in the file do not add up. Tell the records office.")
 	}
 	return out
 }
 
-func (r *ParseRun) systemName() string {
-	if r.System == "whatsapp" {
-		return "WhatsApp"
+// plural is of the words that count needs here.
+func plural(one string) string {
+	if rest, ok := strings.CutPrefix(one, "notice"); ok {
+		return "notices" + rest
 	}
-	return r.System
+	return one + "s"
+}
+
+// systemNames are what systems are called, where it is not their key with a capital.
+var systemNames = map[string]string{"whatsapp": "WhatsApp", "imessage": "iMessage", "sms": "the telephone", "email": "the mail system",
+	"nextcloud": "Nextcloud Talk", "gchat": "Google Chat", "gmeet": "Google Meet", "": "the system"}
+
+func (r *ParseRun) systemName() string {
+	if name, ok := systemNames[r.System]; ok {
+		return name
+	}
+	return strings.ToUpper(r.System[:1]) + r.System[1:]
 }
 
 func skippedWords(n int64) string {
